@@ -1,0 +1,26 @@
+"""Every sentence a user reads, by key and parameters, one text per language side by side.
+
+A key is ``area.name``; the area names a TOML file in this folder, read when its first key is asked for. An entry has
+one text per language (``en``); where a count decides the grammar it has a second one (``en_one``) that is taken when
+the parameter ``count`` is 1.
+"""
+
+import tomllib
+from functools import cache
+from importlib import resources
+
+_DEFAULT_LANGUAGE = "en"
+
+
+@cache
+def _area(name: str) -> dict[str, dict[str, str]]:
+    return tomllib.loads(resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def say(key: str, /, **parameters: object) -> str:
+    """The text of a key with its parameters filled in; a missing key or parameter raises KeyError."""
+    area, name = key.split(".", 1)
+    entry = _area(area)[name]
+    one = f"{_DEFAULT_LANGUAGE}_one"
+    template = entry[one] if parameters.get("count") == 1 and one in entry else entry[_DEFAULT_LANGUAGE]
+    return template.format_map(parameters)

@@ -1,0 +1,80 @@
+"""A conversation: all packets between two endpoints, of one connection instance where the protocol has connections."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from inspector.tcp.report import Outcome, SegmentReport
+from inspector.tcp.states import EndpointState, Known, Side
+
+
+class Endpoint(NamedTuple):
+    """An address and, for protocols that have them, a port."""
+
+    address: str
+    port: int | None
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address and self.port is not None else self.address
+        return host if self.port is None else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One conversation's counts, from the columns alone. Packets that are ICMP errors about it are not counted."""
+
+    number: int  # from 1, over all protocols in order of the first packet
+    protocol: str  # upper case: TCP, UDP, ICMP, ICMPV6, or another IP protocol's name
+    client: Endpoint
+    server: Endpoint
+    client_known: Known  # whether a SYN says so (seen), or the order and ports (inferred)
+    packets_to_server: int
+    packets_to_client: int
+    payload_to_server: int  # bytes
+    payload_to_client: int
+    start_ns: int
+    end_ns: int
+
+    @property
+    def packets(self) -> int:
+        """Packets both ways."""
+        return self.packets_to_server + self.packets_to_client
+
+    @property
+    def payload_bytes(self) -> int:
+        """Payload both ways."""
+        return self.payload_to_server + self.payload_to_client
+
+
+class ConnectionEnd(NamedTuple):
+    """Where a TCP connection stands at the end of what was captured."""
+
+    client: EndpointState
+    server: EndpointState
+    outcome: Outcome
+
+
+class Notice(NamedTuple):
+    """An ICMP error as a row of the conversation it speaks of: ``name`` is a key of text area ``icmp``
+    (``port_unreachable`` ...); ``about`` is the packet it quotes, None when that one was not captured."""
+
+    name: str
+    source: str
+    about: int | None
+
+
+class Row(NamedTuple):
+    """One packet of a conversation as the views take it: exactly one of ``report`` (TCP segment), ``notice`` (ICMP
+    error), or neither (a datagram). ``payload`` is as much of the captured payload as was asked for.
+    ``answers`` is, for a reply of UDP or ICMP echo, the packet it answers."""
+
+    packet: int
+    time_ns: int
+    side: Side  # the sender; for a notice, the side it was sent from or whose network it came from
+    payload_bytes: int
+    payload: bytes
+    frame_bytes: int
+    report: SegmentReport | None = None
+    notice: Notice | None = None
+    answers: int | None = None
+    fragment: bool = False
+    comment: str = ""
