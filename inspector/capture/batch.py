@@ -41,7 +41,7 @@ class FrameBatch:
     link_type: U16  # LINKTYPE_ number, www.tcpdump.org/linktypes.html
     interface: U16  # index into the source's ``interfaces``
     status: U8  # FrameStatus bits
-    position: I64  # by which the source fetches the frame's bytes again
+    position: I64  # of the frame's first byte in its file (for a FrameStore); for a live batch the same as ``offset``
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -56,18 +56,25 @@ class Interface:
 
 
 class Source(Protocol):
-    """Something that yields batches, once, and can fetch a frame's bytes again."""
+    """Something that yields frames, once."""
 
     interfaces: list[Interface]
 
     def batches(self) -> Iterator[FrameBatch]:
-        """All frames in order; ends at the end of a file, or when a live capture is stopped."""
-        ...
+        """All frames in order; ends at the end of a file, or when a live capture is stopped.
 
-    def fetch(self, position: int, captured_bytes: int) -> bytes:
-        """The captured bytes of one frame; empty when they are no longer kept."""
+        A live source yields an empty batch when nothing came for a while, so that its reader can look at the clock.
+        """
         ...
 
     def close(self) -> None:
         """Give back files, sockets and memory."""
+        ...
+
+
+class FrameStore(Protocol):
+    """Where the bytes of a frame are found again."""
+
+    def fetch(self, position: int, captured_bytes: int) -> bytes:
+        """The captured bytes of the frame at that position; empty when they are no longer kept."""
         ...

@@ -78,3 +78,18 @@ class Row(NamedTuple):
     answers: int | None = None
     fragment: bool = False
     comment: str = ""
+
+
+class PacketRecord(NamedTuple):
+    """One packet as ``inspector packets`` prints it; ``report`` is there for TCP segments that are analysed."""
+
+    packet: int  # from 1
+    time_ns: int
+    conversation: int | None
+    protocol: str  # upper case
+    source: str  # "addr:port", IPv6 in brackets; an address alone where the protocol has no ports
+    destination: str
+    frame_bytes: int  # on the wire
+    payload_bytes: int
+    flags: int | None  # TCP only
+    report: SegmentReport | None
