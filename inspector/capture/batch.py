@@ -14,6 +14,7 @@ import numpy.typing as npt
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 
 
@@ -77,4 +78,8 @@ class FrameStore(Protocol):
 
     def fetch(self, position: int, captured_bytes: int) -> bytes:
         """The captured bytes of the frame at that position; empty when they are no longer kept."""
+        ...
+
+    def close(self) -> None:
+        """Give back files and memory."""
         ...

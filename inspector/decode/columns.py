@@ -71,6 +71,10 @@ class PacketColumns:
         """Zeroed columns of that many rows."""
         return cls(**{name: np.zeros(rows, dtype) for name, dtype in COLUMN_TYPES.items()})
 
+    def take(self, rows: npt.NDArray[np.intp]) -> "PacketColumns":
+        """A copy of the chosen rows."""
+        return PacketColumns(**{name: getattr(self, name)[rows] for name in COLUMN_TYPES})
+
 
 COLUMN_TYPES: dict[str, npt.DTypeLike] = {
     "time_ns": np.int64,

@@ -24,3 +24,10 @@ def say(key: str, /, **parameters: object) -> str:
     one = f"{_DEFAULT_LANGUAGE}_one"
     template = entry[one] if parameters.get("count") == 1 and one in entry else entry[_DEFAULT_LANGUAGE]
     return template.format_map(parameters)
+
+
+def load_all() -> None:
+    """Read every text now, for a process that will lose the right to read its own files."""
+    for file in resources.files(__name__).iterdir():
+        if file.name.endswith(".toml"):
+            _area(file.name.removesuffix(".toml"))

@@ -1,0 +1,20 @@
+"""The captures that travel with the program, found by name in a checkout and when installed."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parents[1]
+_FOLDERS = (_PACKAGE / "captures", _PACKAGE.parent / "captures")  # installed wheel, checkout
+_ENDINGS = (".pcapng", ".pcap")
+
+
+def names() -> list[str]:
+    """Names of all bundled captures."""
+    return sorted({file.stem for folder in _FOLDERS for file in folder.glob("*.pcap*")})
+
+
+def find(name: str) -> Path | None:
+    """The bundled capture of that name; None when there is none."""
+    if "/" in name:
+        return None
+    candidates = (folder / f"{name}{ending}" for folder in _FOLDERS for ending in _ENDINGS)
+    return next((path for path in candidates if path.is_file()), None)

@@ -1,0 +1,142 @@
+"""The kernel's packet ring (TPACKET_V3) on a capture socket: frames arrive in shared memory, a block at a time.
+
+Layouts are struct tpacket_block_desc, tpacket3_hdr and sockaddr_ll of linux/if_packet.h.
+"""
+
+import contextlib
+import mmap
+import socket
+import struct
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from inspector.capture.batch import FrameBatch
+from inspector.capture.kernel_frames import VLAN_TAG_BYTES, KernelFrames, frame_batch
+from inspector.capture.packet_socket import SOL_PACKET, link_of
+
+_RETIRE_AFTER_MS = 16  # the kernel hands out a block that is not full after one to two of these
+
+_PACKET_RX_RING = 5
+_PACKET_VERSION = 10
+_PACKET_RESERVE = 12
+_TPACKET_V3 = 2
+
+# A block takes at least three of the largest frames; many blocks, because one that is handed out with a single frame is
+# used up as well: 256 blocks bridge four seconds of a reader that is busy, whatever the rate.
+_BLOCK_BYTES = 256 * 1024
+_BLOCK_COUNTS = (256, 64, 16)  # 64 MiB; less where the kernel has not that much
+_FRAME_SLOT_BYTES = 2048  # must divide the block; a V3 ring packs frames of any size
+
+_BLOCK_STATUS_OFFSET = 8
+_BLOCK_HEADER = struct.Struct("=8xIII")  # block_status, num_pkts, offset_to_first_pkt
+_OWNER = struct.Struct("=I")
+_KERNEL_OWNS, _USER_OWNS = 0, 1
+
+_FRAME_HEADER = np.dtype(
+    [
+        ("next_offset", np.uint32),
+        ("seconds", np.uint32),
+        ("nanoseconds", np.uint32),
+        ("captured_bytes", np.uint32),
+        ("wire_bytes", np.uint32),
+        ("status", np.uint32),
+        ("frame_offset", np.uint16),
+        ("network_offset", np.uint16),
+        ("receive_hash", np.uint32),
+        ("vlan_control", np.uint32),
+        ("vlan_protocol", np.uint16),
+        ("padding", np.uint8, 10),
+        ("sockaddr_ll", np.uint8, 10),
+        ("packet_type", np.uint8),
+        ("address_bytes", np.uint8),
+    ]
+)
+
+
+class Ring:
+    """The ring of one socket, read block by block.
+
+    Raises OSError (ENOMEM, ENOPROTOOPT, EINVAL ...) where the kernel refuses a ring. Nothing may come in while it is
+    put on (``packet_socket.deafen``), so that ``delivered`` and the kernel's counters begin together.
+    """
+
+    def __init__(self, packet_socket: socket.socket) -> None:
+        self._link = link_of(packet_socket)
+        self._blocks = _request(packet_socket)
+        self._map = mmap.mmap(packet_socket.fileno(), self._blocks * _BLOCK_BYTES)
+        self._memory = memoryview(self._map)
+        self._block = 0
+        self._lent: memoryview | None = None  # the block that was read and is not yet given back
+        self._delivered = 0
+
+    def read(self) -> FrameBatch | None:
+        """The next block as a batch, valid until the next call; None when the kernel has not filled one yet."""
+        if self._lent is not None:
+            self._give_back(self._lent)
+        start = self._block * _BLOCK_BYTES
+        status, count, first = _BLOCK_HEADER.unpack_from(self._memory, start)
+        if not status & _USER_OWNS:
+            return None
+        self._lent = self._memory[start : start + _BLOCK_BYTES]
+        self._delivered += count
+        return frame_batch(_frames_of_block(self._lent, count, first), self._lent, self._link)
+
+    def has_delivered(self, frames: int) -> bool:
+        """Whether that many frames were read since the ring was made; less while the kernel still fills a block."""
+        return self._delivered >= frames
+
+    def close(self) -> None:
+        """Unmap the ring; where somebody still has a view of a block, its memory goes when the view goes."""
+        with contextlib.suppress(BufferError):
+            if self._lent is not None:
+                self._lent.release()
+            self._memory.release()
+            self._map.close()
+
+    def _give_back(self, block: memoryview) -> None:
+        _OWNER.pack_into(block, _BLOCK_STATUS_OFFSET, _KERNEL_OWNS)
+        with contextlib.suppress(BufferError):  # numpy still looks at it
+            block.release()
+        self._block = (self._block + 1) % self._blocks
+        self._lent = None
+
+
+def _request(packet_socket: socket.socket) -> int:
+    """Ask for the largest ring that the kernel gives; the number of its blocks."""
+    packet_socket.setsockopt(SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
+    packet_socket.setsockopt(SOL_PACKET, _PACKET_RESERVE, VLAN_TAG_BYTES)
+    refusal = OSError()
+    for blocks in _BLOCK_COUNTS:
+        slots = blocks * _BLOCK_BYTES // _FRAME_SLOT_BYTES
+        request = struct.pack("=7I", _BLOCK_BYTES, blocks, _FRAME_SLOT_BYTES, slots, _RETIRE_AFTER_MS, 0, 0)
+        try:
+            packet_socket.setsockopt(SOL_PACKET, _PACKET_RX_RING, request)
+        except OSError as error:
+            refusal = error
+        else:
+            return blocks
+    raise refusal
+
+
+def _frames_of_block(block: memoryview, count: int, first: int) -> KernelFrames:
+    """The columns of a block's frames; only the chain of offsets is walked one by one."""
+    words = block.cast("I")
+    positions = [0] * count
+    position = first
+    for index in range(count):
+        positions[index] = position
+        position += words[position >> 2]
+    chain = np.array(positions, np.int64)
+    windows = sliding_window_view(np.frombuffer(block, np.uint8), _FRAME_HEADER.itemsize)
+    header = windows[chain].view(_FRAME_HEADER)[:, 0]
+    return KernelFrames(
+        offset=chain + header["frame_offset"],
+        captured_bytes=header["captured_bytes"],
+        wire_bytes=header["wire_bytes"],
+        time_ns=header["seconds"].astype(np.int64) * 1_000_000_000 + header["nanoseconds"],
+        kernel_status=header["status"],
+        packet_type=header["packet_type"],
+        vlan_control=header["vlan_control"].astype(np.uint16),
+        vlan_protocol=header["vlan_protocol"],
+    )

@@ -1,0 +1,40 @@
+"""Addresses as the columns hold them: an IPv4 address is the number itself, an IPv6 address an index into a table."""
+
+import socket
+
+from inspector.decode.columns import Network
+
+
+class AddressTable:
+    """The IPv6 addresses met so far; index 0 is the unspecified address."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {bytes(16): 0}
+        self._packed: list[bytes] = [bytes(16)]
+        self._texts: dict[tuple[bool, int], str] = {}
+
+    def number(self, packed: bytes) -> int:
+        """The number of a 16-byte address, a new one when it was not met before."""
+        number = self._numbers.setdefault(packed, len(self._packed))
+        if number == len(self._packed):
+            self._packed.append(packed)
+        return number
+
+    def find(self, packed: bytes) -> int | None:
+        """The number of a 16-byte address; None when no packet had it."""
+        return self._numbers.get(packed)
+
+    def text(self, network: int, number: int) -> str:
+        """An address of the columns in its usual notation; empty for rows without one."""
+        if network == Network.OTHER:
+            return ""
+        is_v6 = network == Network.IPV6
+        text = self._texts.get((is_v6, number))
+        if text is None:
+            text = self._texts[is_v6, number] = self._format(network, number)
+        return text
+
+    def _format(self, network: int, number: int) -> str:
+        if network == Network.IPV6:
+            return socket.inet_ntop(socket.AF_INET6, self._packed[number])
+        return socket.inet_ntop(socket.AF_INET, number.to_bytes(4, "big"))

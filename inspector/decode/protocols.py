@@ -1,0 +1,91 @@
+"""Names of protocols and of ICMP messages."""
+
+from inspector.decode.columns import Network
+
+TCP = 6
+UDP = 17
+ICMP = 1
+ICMPV6 = 58
+
+_IP_PROTOCOLS = {
+    0: "HOPOPT",
+    ICMP: "ICMP",
+    2: "IGMP",
+    4: "IPIP",
+    TCP: "TCP",
+    8: "EGP",
+    UDP: "UDP",
+    33: "DCCP",
+    41: "6IN4",
+    43: "IPV6-ROUTE",
+    44: "IPV6-FRAG",
+    46: "RSVP",
+    47: "GRE",
+    50: "ESP",
+    51: "AH",
+    ICMPV6: "ICMPV6",
+    59: "IPV6-NONXT",
+    60: "IPV6-OPTS",
+    88: "EIGRP",
+    89: "OSPF",
+    103: "PIM",
+    112: "VRRP",
+    115: "L2TP",
+    132: "SCTP",
+    136: "UDPLITE",
+}
+
+_UNREACHABLE = {
+    0: "network_unreachable",
+    1: "host_unreachable",
+    2: "protocol_unreachable",
+    3: "port_unreachable",
+    4: "fragmentation_needed",
+    13: "administratively_prohibited",
+}
+_UNREACHABLE_V6 = {
+    0: "no_route",
+    1: "administratively_prohibited",
+    3: "address_unreachable",
+    4: "port_unreachable",
+}
+_ICMP_TYPES = {
+    0: "echo_reply",
+    4: "source_quench",
+    5: "redirect",
+    8: "echo_request",
+    9: "router_advertisement",
+    10: "router_solicitation",
+    11: "time_exceeded",
+    12: "parameter_problem",
+}
+_ICMPV6_TYPES = {
+    2: "packet_too_big",
+    3: "time_exceeded",
+    4: "parameter_problem",
+    128: "echo_request",
+    129: "echo_reply",
+    133: "router_solicitation",
+    134: "router_advertisement",
+    135: "neighbor_solicitation",
+    136: "neighbor_advertisement",
+    137: "redirect",
+}
+ICMP_ERRORS = {ICMP: frozenset((3, 4, 5, 11, 12)), ICMPV6: frozenset((1, 2, 3, 4))}
+ICMP_ECHO = {ICMP: frozenset((0, 8)), ICMPV6: frozenset((128, 129))}
+
+
+def protocol_name(network: int, protocol: int) -> str:
+    """What the columns ``network`` and ``protocol`` are called, upper case (IANA protocol-numbers)."""
+    if network == Network.ARP:
+        return "ARP"
+    if network == Network.OTHER:
+        return "OTHER"
+    return _IP_PROTOCOLS.get(protocol, f"IP-{protocol}")
+
+
+def icmp_name(protocol: int, kind: int, code: int) -> str:
+    """The key, in the text area ``icmp``, of an ICMP (RFC 792) or ICMPv6 (RFC 4443, 4861) message."""
+    if protocol == ICMPV6:
+        return _UNREACHABLE_V6.get(code, "unreachable") if kind == 1 else _ICMPV6_TYPES.get(kind, "other")
+    return _UNREACHABLE.get(code, "unreachable") if kind == 3 else _ICMP_TYPES.get(kind, "other")

@@ -1,0 +1,42 @@
+"""When a watch shows nothing: what the machine itself can tell of the reason. Linux; elsewhere it knows nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_LISTEN = "0A"  # include/net/tcp_states.h
+_TABLES = ("tcp", "tcp6", "udp", "udp6")
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Why nothing is shown: a text key and its parameters."""
+
+    key: str
+    port: int | None
+    interface: str
+
+
+def listening_ports() -> frozenset[int] | None:
+    """Ports on which a program of this machine listens, or has a datagram socket; None where it cannot be known."""
+    ports = set()
+    for name in _TABLES:
+        try:
+            lines = Path("/proc/net", name).read_text(encoding="ascii").split("\n")[1:]
+        except OSError:
+            return None
+        for fields in map(str.split, lines):
+            if fields and (name.startswith("udp") or fields[3] == _LISTEN):
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return frozenset(ports)
+
+
+def reason(interface: str, ports: frozenset[int], captured: int) -> Quiet:
+    """What is known of a watch that has shown nothing although ``captured`` packets came by."""
+    listening = listening_ports()
+    if ports and listening is not None and not ports & listening and interface == "lo":
+        return Quiet("watch.nobody_listens", min(ports), interface)
+    if captured and ports:
+        return Quiet("watch.other_traffic", min(ports), interface)
+    if captured:
+        return Quiet("watch.none_matches", None, interface)
+    return Quiet("watch.no_traffic", min(ports, default=None), interface)

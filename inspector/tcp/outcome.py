@@ -1,0 +1,111 @@
+"""How a connection opened and closed, told from what moved its endpoints."""
+
+from inspector.tcp.report import Closing, Opening
+from inspector.tcp.segment import Flag, Segment
+from inspector.tcp.states import Side, TcpState, Transition
+from inspector.tcp.tracker import Tracker
+
+_FIN, _SYN, _RST, _ACK = int(Flag.FIN), int(Flag.SYN), int(Flag.RST), int(Flag.ACK)
+
+
+class Course:
+    """Notes what decides opening and closing.
+
+    Feed it, after the tracker, every segment that has SYN, FIN or RST or that moved an endpoint; the rest is no matter.
+    """
+
+    __slots__ = (
+        "_active",
+        "_merged",
+        "_opened",
+        "_refused",
+        "_reset",
+        "_syn_ns",
+        "_syns",
+        "_tracker",
+        "closed_by",
+        "handshake_rtt_ns",
+    )
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self.closed_by: Side | None = None
+        self.handshake_rtt_ns: int | None = None
+        self._syn_ns = 0  # when the client's latest SYN was sent
+        self._syns: set[tuple[Side, bool]] = set()  # whose SYN, and whether it was a SYN,ACK
+        self._opened = False  # the client has sent the segment that completes the handshake
+        self._refused = False
+        self._reset = False
+        self._active: set[Side] = set()  # who sent a FIN without having received one
+        self._merged = False  # the passive closer's FIN shared a segment with its first ACK of the other
+
+    def feed(self, segment: Segment, transitions: tuple[Transition, ...]) -> None:
+        """Take in the next eventful segment."""
+        flags = segment.flags
+        if flags & _SYN:
+            self._syns.add((segment.side, bool(flags & _ACK)))
+            if segment.side is Side.CLIENT:
+                self._syn_ns = segment.time_ns
+        moves = [(move.side, move.before, move.after) for move in transitions]
+        if not self._opened and segment.side is Side.CLIENT:
+            self._note_opening(segment, moves)
+        if flags & (_FIN | _RST) and self.closed_by is None:
+            self.closed_by = segment.side
+        if flags & _RST:
+            self._note_reset(moves)
+        for side, _, after in moves:
+            if after is TcpState.FIN_WAIT_1:
+                self._active.add(side)
+            elif after is TcpState.LAST_ACK:
+                self._merged = (side, TcpState.ESTABLISHED, TcpState.CLOSE_WAIT) in moves
+
+    def _note_opening(self, segment: Segment, moves: list[tuple[Side, TcpState, TcpState]]) -> None:
+        handshake = (TcpState.SYN_SENT, TcpState.SYN_RECEIVED)
+        if any((Side.CLIENT, before, TcpState.ESTABLISHED) in moves for before in handshake):
+            self._opened = True
+            self._refused = self._reset = False  # that was the end of an old connection
+            self.closed_by = None
+            if (Side.CLIENT, False) in self._syns:
+                self.handshake_rtt_ns = segment.time_ns - self._syn_ns
+
+    def _note_reset(self, moves: list[tuple[Side, TcpState, TcpState]]) -> None:
+        self._refused = self._refused or (Side.CLIENT, TcpState.SYN_SENT, TcpState.CLOSED) in moves
+        if moves and not self._both_fins_acknowledged:
+            self._reset = True
+
+    @property
+    def _both_fins_acknowledged(self) -> bool:
+        return bool(self._tracker.client.fin_acked and self._tracker.server.fin_acked)
+
+    @property
+    def opening(self) -> Opening:
+        """How it came up, as far as was seen."""
+        if (Side.CLIENT, False) not in self._syns:
+            return Opening.NOT_CAPTURED
+        if self._opened:
+            if (Side.SERVER, False) in self._syns:
+                return Opening.SIMULTANEOUS
+            return Opening.FAST_OPEN if self._tracker.fast_open else Opening.HANDSHAKE
+        if self._refused:
+            return Opening.REFUSED
+        answered = {(Side.SERVER, False), (Side.SERVER, True)} & self._syns
+        return Opening.INCOMPLETE if answered else Opening.UNANSWERED
+
+    @property
+    def closing(self) -> Closing:
+        """How it went down, as far as was seen."""
+        opening = self.opening
+        fins = [endpoint for endpoint in (self._tracker.client, self._tracker.server) if endpoint.fin_end is not None]
+        if opening in (Opening.REFUSED, Opening.UNANSWERED):
+            return Closing.NEVER_OPENED
+        if self._reset:
+            return Closing.RESET
+        if not fins:
+            return Closing.NEVER_OPENED if opening is Opening.INCOMPLETE else Closing.OPEN
+        if len(fins) == 1:
+            return Closing.HALF_CLOSED
+        if not self._both_fins_acknowledged:
+            return Closing.UNFINISHED
+        if len(self._active) > 1:
+            return Closing.SIMULTANEOUS
+        return Closing.THREE_SEGMENTS if self._merged else Closing.FOUR_SEGMENTS

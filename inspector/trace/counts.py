@@ -1,0 +1,94 @@
+"""What the columns alone tell of conversations: packets and bytes each way, first and last time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inspector.capture.batch import I64
+from inspector.decode.columns import COLUMN_TYPES, Mark, PacketColumns
+from inspector.decode.addresses import AddressTable
+from inspector.decode.protocols import protocol_name
+from inspector.trace.conversation import Conversation, Endpoint
+from inspector.trace.grouping import PROTOCOLS_WITH_PORTS, Instance, unpack
+
+
+def joined(chunks: list[PacketColumns]) -> PacketColumns:
+    """One set of columns from many; empties ``chunks`` column by column, so that little is held twice."""
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for name, dtype in COLUMN_TYPES.items():
+        parts = [getattr(chunk, name) for chunk in chunks]
+        columns[name] = np.concatenate(parts) if parts else np.empty(0, dtype)
+        for chunk in chunks:
+            setattr(chunk, name, None)
+    return PacketColumns(**columns)
+
+
+def describe(
+    instance: Instance,
+    addresses: AddressTable,
+    packets: tuple[int, int],
+    payload: tuple[int, int],
+    times_ns: tuple[int, int],
+) -> Conversation:
+    """A conversation from its grouping and its counts: (to the server, to the client) and (first, last)."""
+    has_ports = instance.protocol in PROTOCOLS_WITH_PORTS
+    client, server = (
+        Endpoint(addresses.text(instance.network, end.address), end.port if has_ports else None)
+        for end in map(unpack, instance.client_and_server)
+    )
+    return Conversation(
+        number=instance.number,
+        protocol=protocol_name(instance.network, instance.protocol),
+        client=client,
+        server=server,
+        client_known=instance.client_known,
+        packets_to_server=packets[0],
+        packets_to_client=packets[1],
+        payload_to_server=payload[0],
+        payload_to_client=payload[1],
+        start_ns=times_ns[0],
+        end_ns=times_ns[1],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Counts of all conversations of a trace: [conversation number, direction], 0 to the server, 1 to the client."""
+
+    packets: I64
+    payload_bytes: I64
+    start_ns: I64
+    end_ns: I64
+
+    @classmethod
+    def of(cls, columns: PacketColumns, instances: Mapping[int, Instance]) -> "Counts":
+        """Count; an ICMP error is nobody's traffic unless two hosts exchanged nothing else."""
+        size = len(instances) + 1
+        protocol = np.zeros(size, np.uint8)
+        protocol[list(instances)] = [instance.protocol for instance in instances.values()]
+        number = columns.conversation
+        counted = np.flatnonzero((columns.mark & int(Mark.QUOTING) == 0) | (protocol[number] == columns.protocol))
+        number = number[counted]
+        place = 2 * number.astype(np.int64) + ((columns.mark[counted] & int(Mark.TO_CLIENT)) != 0)
+        time_ns = columns.time_ns[counted]
+        start_ns = np.full(size, np.iinfo(np.int64).max)
+        end_ns = np.full(size, np.iinfo(np.int64).min)
+        np.minimum.at(start_ns, number, time_ns)
+        np.maximum.at(end_ns, number, time_ns)
+        # Sums of payloads stay below 2**53, where the weights of bincount, floats, are exact.
+        payload = np.bincount(place, weights=columns.payload_bytes[counted], minlength=2 * size)
+        return cls(
+            np.bincount(place, minlength=2 * size).reshape(size, 2),
+            payload.astype(np.int64).reshape(size, 2),
+            start_ns,
+            end_ns,
+        )
+
+    def conversation(self, instance: Instance, addresses: AddressTable) -> Conversation:
+        """One conversation with its counts."""
+        number = instance.number
+        packets, payload = self.packets[number].tolist(), self.payload_bytes[number].tolist()
+        return describe(instance, addresses, packets, payload, (int(self.start_ns[number]), int(self.end_ns[number])))

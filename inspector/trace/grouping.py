@@ -1,0 +1,256 @@
+"""Which packets belong together: conversations by their two endpoints, TCP connections by their instance too.
+
+A pair of endpoints is a key of two 64-bit numbers, the lower one first, so that both directions meet. A batch is
+grouped by a salted hash of its keys, the groups are checked against the keys themselves (a collision takes a new
+salt), and only the rows that can change anything are looked at one by one: the first of each group and direction,
+SYNs, and ICMP errors.
+"""
+
+import random
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from inspector.capture.batch import U64
+from inspector.decode.columns import Mark, Network, PacketColumns
+from inspector.decode.exceptional import QuotedDatagram
+from inspector.tcp.segment import Flag
+from inspector.tcp.states import Known
+
+TCP = 6
+UDP = 17
+PROTOCOLS_WITH_PORTS = (TCP, UDP)
+_SEQUENCE_SPACE = 1 << 32
+
+Key = tuple[int, int]
+
+
+class Instance:
+    """One conversation as the grouping knows it; ``high`` and ``low`` are its endpoints' numbers (see ``unpack``)."""
+
+    __slots__ = ("base_seq", "client_is_high", "client_known", "high", "low", "number", "reused")
+
+    def __init__(self, number: int, key: Key, client_is_high: bool, client_known: Known, reused: bool) -> None:
+        self.number = number
+        self.low, self.high = key
+        self.client_is_high = client_is_high
+        self.client_known = client_known
+        self.reused = reused  # a SYN opened it on endpoints that another connection had used before
+        self.base_seq: list[int | None] = [None, None]  # by direction: from the low endpoint, from the high one
+
+    @property
+    def protocol(self) -> int:
+        """IP protocol number."""
+        return (self.low >> 48) & 0xFF
+
+    @property
+    def network(self) -> int:
+        """decode.columns.Network."""
+        return self.low >> 56
+
+    @property
+    def client_and_server(self) -> tuple[int, int]:
+        """The two endpoints' numbers."""
+        return (self.high, self.low) if self.client_is_high else (self.low, self.high)
+
+
+class PackedEndpoint(NamedTuple):
+    """What an endpoint's number holds."""
+
+    address: int
+    port: int
+
+
+def unpack(endpoint: int) -> PackedEndpoint:
+    """Address (as in the columns) and port of an endpoint's number."""
+    return PackedEndpoint((endpoint >> 16) & 0xFFFFFFFF, endpoint & 0xFFFF)
+
+
+def _pack(network: int, protocol: int, address: int, port: int) -> int:
+    return network << 56 | protocol << 48 | address << 16 | port
+
+
+def is_segment(columns: PacketColumns) -> npt.NDArray[np.bool_]:
+    """Rows that are whole TCP segments: no fragment, not malformed."""
+    segments: npt.NDArray[np.bool_] = columns.protocol == TCP
+    return segments & (columns.mark & int(Mark.FRAGMENT | Mark.MALFORMED) == 0)
+
+
+def _belongs(columns: PacketColumns) -> npt.NDArray[np.bool_]:
+    """Rows whose own headers name a conversation."""
+    on_ip: npt.NDArray[np.bool_] = (columns.network == Network.IPV4) | (columns.network == Network.IPV6)
+    with_ports = (columns.protocol == TCP) | (columns.protocol == UDP)
+    ports_known = (columns.transport_offset > 0) | (columns.source_port > 0)
+    return on_ip & (columns.protocol > 0) & (ports_known | ~with_ports) & (columns.mark & int(Mark.QUOTING) == 0)
+
+
+def _sent_by_server(protocol: int, source_port: int, destination_port: int) -> bool:
+    """Whether the ports alone suggest that a packet without SYN comes from the server.
+
+    A port below 1024 belongs to a service (RFC 6335 section 6); the ephemeral ports of Linux begin at 32768 (ip(7)).
+    """
+    if source_port < 1024 <= destination_port:
+        return True
+    return protocol == TCP and source_port < 32768 <= destination_port
+
+
+class Grouping:
+    """Gives every packet its conversation, numbered from 1 in the order of first packets; keeps who is the client."""
+
+    def __init__(self) -> None:
+        self.instances: dict[int, Instance] = {}
+        self._open: dict[Key, Instance] = {}
+        self._next_number = 1
+        self._salts = _new_salts()
+
+    def assign(self, columns: PacketColumns, first_packet: int, quoted: Mapping[int, QuotedDatagram]) -> None:
+        """Fill in ``conversation`` and the mark TO_CLIENT of the rows of packets ``first_packet`` and on.
+
+        ``quoted`` has what ICMP errors quote, by packet number.
+        """
+        rows = np.flatnonzero(_belongs(columns))
+        quoting = np.flatnonzero(columns.mark & int(Mark.QUOTING))
+        if len(rows) + len(quoting) == 0:
+            return
+        low, high, from_high = _keys(columns, rows)
+        group, first_of_group = self._group(low, high)
+        batch = _Batch(columns, rows, group, from_high, low[first_of_group].tolist(), high[first_of_group].tolist())
+        splits = self._walk(batch, quoting, first_packet, quoted)
+        number = np.array([instance.number for instance in batch.first_instance], np.uint32)[group]
+        client_is_high = np.array([instance.client_is_high for instance in batch.first_instance], np.bool_)[group]
+        for index, instance in splits:
+            later = group[index:] == group[index]
+            number[index:][later] = instance.number
+            client_is_high[index:][later] = instance.client_is_high
+        columns.conversation[rows] = number
+        columns.mark[rows[from_high != client_is_high]] |= int(Mark.TO_CLIENT)
+
+    def forget(self, instance: Instance) -> None:
+        """Drop a conversation that is over; a later packet of its endpoints opens a new one."""
+        self.instances.pop(instance.number, None)
+        key = (instance.low, instance.high)
+        if self._open.get(key) is instance:
+            del self._open[key]
+
+    def _group(self, low: U64, high: U64) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        while True:
+            salt_low, salt_high = self._salts
+            _, first, group = np.unique(low * salt_low + high * salt_high, return_index=True, return_inverse=True)
+            if bool(np.all((low[first][group] == low) & (high[first][group] == high))):
+                return group, first
+            self._salts = _new_salts()
+
+    def _walk(
+        self,
+        batch: "_Batch",
+        quoting: npt.NDArray[np.intp],
+        first_packet: int,
+        quoted: Mapping[int, QuotedDatagram],
+    ) -> list[tuple[int, Instance]]:
+        """Look at the rows that can change something, in order; returns (index into the batch's rows, new instance)."""
+        columns, splits = batch.columns, []
+        events = [(row, index) for index, row in batch.events()]
+        events += [(row, -1) for row in quoting.tolist()]
+        for row, index in sorted(events):
+            if index < 0:
+                self._tie_error(columns, row, quoted.get(first_packet + row))
+                continue
+            group, direction = batch.group[index], int(batch.from_high[index])
+            key = batch.low[group], batch.high[group]
+            instance = self._open.get(key)
+            flags, seq = int(columns.flags[row]), int(columns.seq[row])
+            opens = flags & (Flag.SYN | Flag.ACK) == Flag.SYN
+            if instance is None:
+                instance = self._create(columns, row, key, direction, reused=False)
+            elif opens and instance.base_seq[direction] not in (None, seq):
+                instance = self._create(columns, row, key, direction, reused=True)
+                splits.append((index, instance))
+            if flags & Flag.SYN:
+                instance.base_seq[direction] = seq
+            elif instance.base_seq[direction] is None:
+                instance.base_seq[direction] = (seq - 1) % _SEQUENCE_SPACE
+            if batch.first_instance[group] is None:
+                batch.first_instance[group] = instance
+        return splits
+
+    def _create(self, columns: PacketColumns, row: int, key: Key, direction: int, *, reused: bool) -> Instance:
+        flags, protocol = int(columns.flags[row]), int(columns.protocol[row])
+        source_port, destination_port = int(columns.source_port[row]), int(columns.destination_port[row])
+        if flags & Flag.SYN:
+            from_client, known = not flags & Flag.ACK, Known.SEEN
+        else:
+            from_client, known = not _sent_by_server(protocol, source_port, destination_port), Known.INFERRED
+        instance = Instance(self._next_number, key, bool(direction) == from_client, known, reused)
+        self._next_number += 1
+        self.instances[instance.number] = self._open[key] = instance
+        return instance
+
+    def _tie_error(self, columns: PacketColumns, row: int, quoted: QuotedDatagram | None) -> None:
+        """An ICMP error belongs to the conversation it quotes; unknown that, to one of the two hosts' own."""
+        instance = None
+        if quoted is not None:
+            pair = (
+                _pack(quoted.network, quoted.protocol, quoted.source, quoted.source_port),
+                _pack(quoted.network, quoted.protocol, quoted.destination, quoted.destination_port),
+            )
+            instance = self._open.get((min(pair), max(pair)))
+        if instance is not None:
+            columns.conversation[row] = instance.number
+            if instance.client_and_server[0] == pair[0]:  # the client's datagram came back from the server's side
+                columns.mark[row] |= int(Mark.TO_CLIENT)
+            return
+        network, protocol = int(columns.network[row]), int(columns.protocol[row])
+        source = _pack(network, protocol, int(columns.source[row]), 0)
+        destination = _pack(network, protocol, int(columns.destination[row]), 0)
+        key = min(source, destination), max(source, destination)
+        direction = int(source > destination)
+        instance = self._open.get(key) or self._create(columns, row, key, direction, reused=False)
+        columns.conversation[row] = instance.number
+        if instance.client_and_server[1] == source:
+            columns.mark[row] |= int(Mark.TO_CLIENT)
+
+
+class _Batch:
+    """The rows of one batch that have endpoints, grouped by them."""
+
+    def __init__(
+        self,
+        columns: PacketColumns,
+        rows: npt.NDArray[np.intp],
+        group: npt.NDArray[np.intp],
+        from_high: npt.NDArray[np.bool_],
+        low: list[int],
+        high: list[int],
+    ) -> None:
+        self.columns = columns
+        self.rows = rows
+        self.group = group
+        self.from_high = from_high
+        self.low = low
+        self.high = high
+        self.first_instance: list[Instance] = [None] * len(low)  # type: ignore[list-item]  # filled by the walk
+
+    def events(self) -> list[tuple[int, int]]:
+        """(index, row) of the first row of each group and direction, and of every SYN."""
+        indices = np.arange(len(self.rows))
+        first = np.full(2 * len(self.low), -1)
+        first[(2 * self.group + self.from_high)[::-1]] = indices[::-1]  # of equal places the last assignment stays
+        segments = is_segment(self.columns)[self.rows]
+        syns = indices[segments & (self.columns.flags[self.rows] & int(Flag.SYN) != 0)]
+        chosen = np.union1d(first[first >= 0], syns)
+        return list(zip(chosen.tolist(), self.rows[chosen].tolist(), strict=True))
+
+
+def _keys(columns: PacketColumns, rows: npt.NDArray[np.intp]) -> tuple[U64, U64, npt.NDArray[np.bool_]]:
+    kind = columns.network[rows].astype(np.uint64) << np.uint64(56) | columns.protocol[rows].astype(np.uint64) << (
+        np.uint64(48)
+    )
+    source = kind | columns.source[rows].astype(np.uint64) << np.uint64(16) | columns.source_port[rows]
+    destination = kind | columns.destination[rows].astype(np.uint64) << np.uint64(16) | columns.destination_port[rows]
+    return np.minimum(source, destination), np.maximum(source, destination), source > destination
+
+
+def _new_salts() -> tuple[np.uint64, np.uint64]:
+    return np.uint64(random.getrandbits(64) | 1), np.uint64(random.getrandbits(64) | 1)

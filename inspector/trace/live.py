@@ -1,0 +1,177 @@
+"""A capture while it runs: conversations are read packet by packet; what is over leaves, so memory is bounded."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from inspector.capture.batch import FrameBatch
+from inspector.decode.columns import PacketColumns
+from inspector.decode.exceptional import QuotedDatagram
+from inspector.decode.addresses import AddressTable
+from inspector.tcp.states import TcpState
+from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
+from inspector.trace.counts import describe
+from inspector.trace.grouping import Instance
+from inspector.trace.intake import Intake, Rows
+from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
+from inspector.trace.selection import Selection
+
+KEPT_FRAME_BYTES = 64 << 20
+KEPT_SUMMARIES = 10_000
+_KEPT_OPEN = 20_000  # conversations that are still open; beyond it the one idle for longest is summed up
+_KEPT_CLOSED = 1_000  # closed ones that still wait for late segments
+_FRAME_OVERHEAD = 100  # bytes that Python needs beside a frame's own
+_OVER = (TcpState.CLOSED, TcpState.TIME_WAIT)
+
+
+class LiveConversation:
+    """One conversation under way: its counts so far, and its reader."""
+
+    def __init__(self, instance: Instance, addresses: AddressTable, quoted: dict[int, QuotedDatagram]) -> None:
+        self.instance = instance
+        self.reader = ConversationReader(instance, addresses, quoted)
+        self._addresses = addresses
+        self._packets = [0, 0]
+        self._payload_bytes = [0, 0]
+        self._times_ns = (0, 0)
+
+    def read(self, values: PacketValues, frame: bytes) -> Row:
+        """Read and count its next packet."""
+        row = self.reader.feed(values, frame)
+        if row.notice is None:
+            if not any(self._packets):
+                self._times_ns = (values.time_ns, values.time_ns)
+            self._times_ns = (min(self._times_ns[0], values.time_ns), max(self._times_ns[1], values.time_ns))
+            self._packets[row.side] += 1
+            self._payload_bytes[row.side] += row.payload_bytes
+        return row
+
+    def summary(self) -> Conversation:
+        """Its counts so far."""
+        packets, payload_bytes = self._packets, self._payload_bytes
+        return describe(
+            self.instance,
+            self._addresses,
+            (packets[0], packets[1]),
+            (payload_bytes[0], payload_bytes[1]),
+            self._times_ns,
+        )
+
+
+class Arrival(NamedTuple):
+    """One packet came: its row, and its conversation, None for a packet that belongs to none (ARP and the like)."""
+
+    row: Row
+    record: PacketRecord
+    conversation: LiveConversation | None
+    first: bool  # of its conversation
+
+
+@dataclass(slots=True)
+class Forgotten:
+    """Conversations that left even the summaries, as totals."""
+
+    conversations: int = 0
+    packets: int = 0
+    payload_bytes: int = 0
+
+
+class LiveTrace:
+    """Feed batches, get rows. Packets are numbered from 1 among those that the selection takes."""
+
+    def __init__(self, selection: Selection | None = None) -> None:
+        self.forgotten = Forgotten()
+        self._intake = Intake(selection)
+        self._recorder = Recorder(self._intake.decoder.addresses)
+        self._open: OrderedDict[int, LiveConversation] = OrderedDict()
+        self._closed: OrderedDict[int, LiveConversation] = OrderedDict()
+        self._summaries: deque[tuple[Conversation, ConnectionEnd | None]] = deque()
+        self._frames: OrderedDict[int, bytes] = OrderedDict()
+        self._frame_bytes = 0
+
+    @property
+    def captured(self) -> int:
+        """Packets fed."""
+        return self._intake.seen
+
+    @property
+    def shown(self) -> int:
+        """Packets that the selection took."""
+        return self._intake.taken
+
+    def select(self, batch: FrameBatch) -> tuple[PacketColumns, Rows]:
+        """Decode a batch; its columns, and the rows that the selection takes."""
+        return self._intake.select(batch)
+
+    def feed(self, batch: FrameBatch, columns: PacketColumns, rows: Rows) -> Iterator[Arrival]:
+        """Read the selected rows of the batch that was decoded last."""
+        first_packet = self.shown + 1
+        taken = self._intake.take(columns, rows)
+        offsets = batch.offset[rows].tolist()
+        for offset, values in zip(offsets, values_of(taken, np.arange(len(rows)), first_packet), strict=True):
+            frame = bytes(batch.buffer[offset : offset + values.captured_bytes])
+            self._keep(values.packet, frame)
+            yield self._arrival(values, frame)
+        self._intake.quoted.clear()
+
+    def frame(self, packet: int) -> bytes:
+        """The bytes of a packet; empty when it was never taken, or left to make room for later ones."""
+        return self._frames.get(packet, b"")
+
+    def conversations(self) -> list[tuple[Conversation, ConnectionEnd | None]]:
+        """All that are kept, in order of their first packet; beyond that see ``forgotten``."""
+        kept = [*self._open.values(), *self._closed.values()]
+        rows = [*self._summaries, *((one.summary(), one.reader.end()) for one in kept)]
+        return sorted(rows, key=lambda row: row[0].number)
+
+    def _arrival(self, values: PacketValues, frame: bytes) -> Arrival:
+        number = values.conversation
+        conversation = self._open.get(number) or self._closed.get(number)
+        first = conversation is None and number > 0
+        if first:
+            instance = self._intake.grouping.instances[number]
+            conversation = LiveConversation(instance, self._intake.decoder.addresses, self._intake.quoted)
+            self._open[number] = conversation
+        if conversation is None:
+            row = Row(
+                values.packet,
+                values.time_ns,
+                values.side,
+                values.payload_bytes,
+                values.payload(frame),
+                values.wire_bytes,
+            )
+            return Arrival(row, self._recorder.record(values, None), None, False)
+        row = conversation.read(values, frame)
+        self._sort_in(number, conversation, row)
+        return Arrival(row, self._recorder.record(values, row.report), conversation, first)
+
+    def _sort_in(self, number: int, conversation: LiveConversation, row: Row) -> None:
+        """Note the activity of a conversation, and let the ones go that make it too many."""
+        report = row.report
+        over = report is not None and report.client.state in _OVER and report.server.state in _OVER
+        (self._open if over else self._closed).pop(number, None)
+        place = self._closed if over else self._open
+        place[number] = conversation
+        place.move_to_end(number)
+        for kept, limit in ((self._open, _KEPT_OPEN), (self._closed, _KEPT_CLOSED)):
+            if len(kept) > limit:
+                self._sum_up(kept.popitem(last=False)[1])
+
+    def _sum_up(self, conversation: LiveConversation) -> None:
+        self._intake.grouping.forget(conversation.instance)
+        self._summaries.append((conversation.summary(), conversation.reader.end()))
+        if len(self._summaries) > KEPT_SUMMARIES:
+            oldest = self._summaries.popleft()[0]
+            self.forgotten.conversations += 1
+            self.forgotten.packets += oldest.packets
+            self.forgotten.payload_bytes += oldest.payload_bytes
+
+    def _keep(self, packet: int, frame: bytes) -> None:
+        self._frames[packet] = frame
+        self._frame_bytes += len(frame) + _FRAME_OVERHEAD
+        while self._frame_bytes > KEPT_FRAME_BYTES:
+            self._frame_bytes -= len(self._frames.popitem(last=False)[1]) + _FRAME_OVERHEAD

@@ -1,0 +1,216 @@
+"""A capture as a whole: the columns of all packets, its conversations, and what is analysed when it is asked for."""
+
+from collections.abc import Callable, Container, Iterator, Mapping
+from functools import cached_property
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from inspector.capture.batch import FrameBatch, FrameStore
+from inspector.capture.files import open_capture
+from inspector.decode.columns import Mark, PacketColumns
+from inspector.tcp.connection import Connection
+from inspector.tcp.reassembly import Gap, Piece, StreamAssembler
+from inspector.tcp.report import SegmentReport
+from inspector.tcp.segment import Flag
+from inspector.tcp.states import Side
+from inspector.text.problems import DamageProblem
+from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
+from inspector.trace.counts import Counts, joined
+from inspector.trace.grouping import TCP, Instance, is_segment
+from inspector.trace.intake import Intake
+from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
+from inspector.trace.selection import Selection
+
+_SLICE = 1 << 15  # rows turned into Python numbers at a time
+
+
+class Trace:
+    """A capture, indexed. Conversations and packets are numbered from 1.
+
+    Only the columns are kept; frames are fetched again from ``source``, so the trace must stay open while it is used.
+    """
+
+    def __init__(self, source: FrameStore, selection: Selection | None = None) -> None:
+        self.source = source
+        self.damage: DamageProblem | None = None
+        self.comments: Mapping[int, str] = {}
+        self._intake = Intake(selection)
+        self._addresses = self._intake.decoder.addresses
+        self._chunks: list[PacketColumns] = []
+
+    @classmethod
+    def read(cls, path: str, progress: Callable[[int, int], None] | None = None) -> "Trace":
+        """Index a capture file ("-" for standard input); raises FileProblem. ``progress`` gets (bytes done, total).
+
+        A file that stops making sense is read up to there, and ``damage`` says where.
+        """
+        file = open_capture(path, progress=progress)
+        trace = cls(file)
+        for batch in file.batches():
+            trace.add(batch)
+        trace.damage, trace.comments = file.damage, file.comments
+        return trace
+
+    def add(self, batch: FrameBatch) -> None:
+        """Index further frames; their positions must be those of ``source``."""
+        self._chunks.append(self._intake.take(*self._intake.select(batch)))
+        self.__dict__.pop("_counts", None)
+
+    @property
+    def columns(self) -> PacketColumns:
+        """The headers of all packets, one row each."""
+        self._refresh()
+        if len(self._chunks) != 1:
+            self._chunks = [joined(self._chunks)]
+        return self._chunks[0]
+
+    def __enter__(self) -> "Trace":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; frames can no longer be fetched."""
+        self.source.close()
+
+    def __len__(self) -> int:
+        self._refresh()
+        return self._intake.taken
+
+    def frame(self, packet: int) -> bytes:
+        """The captured bytes of a packet; raises IndexError when there is no such packet."""
+        if not 1 <= packet <= len(self):
+            raise IndexError(packet)
+        row = packet - 1
+        return self.source.fetch(int(self.columns.position[row]), int(self.columns.captured_bytes[row]))
+
+    def conversation(self, number: int) -> Conversation:
+        """One conversation by its number; raises KeyError when there is none."""
+        return self._counts.conversation(self._instances[number], self._addresses)
+
+    def conversations(self, selection: Selection | None = None) -> list[Conversation]:
+        """The conversations that are asked for, in order of their first packet."""
+        return [self.conversation(instance.number) for instance in self._selected(selection)]
+
+    def rows(self, number: int, payload_limit: int | None = None) -> tuple[list[Row], ConnectionEnd | None]:
+        """All packets of a conversation analysed, and where its connection stands at the end (None if not TCP)."""
+        reader = ConversationReader(self._instances[number], self._addresses, self._intake.quoted)
+        rows = [
+            reader.feed(
+                values,
+                self.source.fetch(values.position, values.captured_bytes),
+                payload_limit,
+                self.comments.get(values.packet, ""),
+            )
+            for values in values_of(self.columns, np.flatnonzero(self.columns.conversation == number))
+        ]
+        return rows, reader.end()
+
+    def analysed(self, selection: Selection | None = None) -> dict[int, Connection]:
+        """Every TCP connection asked for, all its segments read; by conversation number."""
+        connections: dict[int, Connection] = {}
+        for _ in self._reports(self._chosen(selection), connections):
+            pass
+        return connections
+
+    def records(self, selection: Selection | None = None, number: int | None = None) -> Iterator[PacketRecord]:
+        """The packets asked for, by selection or of one conversation, in order; TCP segments with their analysis."""
+        recorder = Recorder(self._addresses)
+        rows = self._chosen(selection, alone=True)
+        if number is not None:
+            rows = rows[self.columns.conversation[rows] == number]
+        for values, report in self._reports(rows, {}):
+            yield recorder.record(values, report)
+
+    def stream(self, number: int, sides: Container[Side] = tuple(Side)) -> Iterator[tuple[Side, Piece | Gap]]:
+        """What the chosen sides sent, each in order and both as they became complete: TCP's byte streams with their
+        gaps named, or the payloads of datagrams."""
+        columns, protocol = self.columns, self._instances[number].protocol
+        ours = (columns.conversation == number) & (columns.mark & int(Mark.QUOTING) == 0)
+        if protocol == TCP:
+            yield from self._tcp_stream(np.flatnonzero(ours & is_segment(columns)), sides)
+            return
+        start = dict.fromkeys(Side, 0)
+        for values in values_of(columns, np.flatnonzero(ours)):
+            if values.side in sides:
+                data = values.payload(self.source.fetch(values.position, values.captured_bytes))
+                yield values.side, Piece(start[values.side], data, values.packet)
+                start[values.side] += len(data)
+
+    def instance(self, number: int) -> Instance:
+        """What the grouping knows of a conversation; raises KeyError when there is none."""
+        return self._instances[number]
+
+    @property
+    def conversation_count(self) -> int:
+        """How many conversations there are, over all protocols."""
+        return len(self._instances)
+
+    def _refresh(self) -> None:
+        """Index what has come since; a file has all of it."""
+
+    @property
+    def _instances(self) -> dict[int, Instance]:
+        self._refresh()
+        return self._intake.grouping.instances
+
+    def _tcp_stream(self, rows: npt.NDArray[np.intp], sides: Container[Side]) -> Iterator[tuple[Side, Piece | Gap]]:
+        assemblers = {side: StreamAssembler() for side in Side if side in sides}
+        for values in values_of(self.columns, rows):
+            receiver = assemblers.get(values.side.other)
+            if receiver is not None and values.flags & Flag.ACK:
+                for part in receiver.acknowledged(values.ack):
+                    yield values.side.other, part
+            sender = assemblers.get(values.side)
+            if sender is not None:
+                frame = self.source.fetch(values.position, values.captured_bytes) if values.payload_bytes else b""
+                for part in sender.add(values.segment(), values.payload(frame)):
+                    yield values.side, part
+        for side, assembler in assemblers.items():
+            for part in assembler.finish():
+                yield side, part
+
+    def _selected(self, selection: Selection | None) -> list[Instance]:
+        instances = list(self._instances.values())
+        if selection is None or selection.everything:
+            return instances
+        return [instance for instance in instances if selection.has(instance, self._addresses)]
+
+    def _chosen(self, selection: Selection | None, *, alone: bool = False) -> npt.NDArray[np.intp]:
+        """Rows of the conversations asked for; with ``alone`` also packets of no conversation that are asked for."""
+        if selection is None or selection.everything:
+            every = slice(None) if alone else self.columns.conversation > 0
+            return np.arange(len(self))[every]
+        wanted = np.zeros(self.conversation_count + 1, np.bool_)
+        wanted[[instance.number for instance in self._selected(selection)]] = True
+        chosen = wanted[self.columns.conversation]
+        if alone:
+            chosen |= (self.columns.conversation == 0) & selection.rows(
+                self.columns, self._addresses, self._intake.quoted, 1
+            )
+        return np.flatnonzero(chosen)
+
+    def _reports(
+        self, rows: npt.NDArray[np.intp], connections: dict[int, Connection]
+    ) -> Iterator[tuple[PacketValues, SegmentReport | None]]:
+        """Feed the rows' segments to their connections, which are made as they are met."""
+        for start in range(0, len(rows), _SLICE):
+            for values in values_of(self.columns, rows[start : start + _SLICE]):
+                if not values.is_segment or not values.conversation:
+                    yield values, None
+                    continue
+                connection = connections.get(values.conversation)
+                if connection is None:
+                    reused = self._instances[values.conversation].reused
+                    connection = connections[values.conversation] = Connection(reused=reused)
+                frame = self.source.fetch(values.position, values.captured_bytes) if values.flags & Flag.SYN else b""
+                yield values, connection.feed(values.segment(frame))
+
+    @cached_property
+    def _counts(self) -> "Counts":
+        return Counts.of(self.columns, self._instances)
