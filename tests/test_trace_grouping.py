@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspector.decode.columns import Mark, Network, PacketColumns
@@ -23,6 +23,7 @@ class Packet(NamedTuple):
     flags: int = ACK
     seq: int = 0
     protocol: int = TCP
+    ack: int = 0
 
 
 def columns_of(packets: Sequence[Packet]) -> PacketColumns:
@@ -32,7 +33,8 @@ def columns_of(packets: Sequence[Packet]) -> PacketColumns:
     for row, packet in enumerate(packets):
         columns.source[row], columns.source_port[row] = packet.source
         columns.destination[row], columns.destination_port[row] = packet.destination
-        columns.flags[row], columns.seq[row], columns.protocol[row] = packet.flags, packet.seq, packet.protocol
+        columns.flags[row], columns.protocol[row] = packet.flags, packet.protocol
+        columns.seq[row], columns.ack[row] = packet.seq, packet.ack
     return columns
 
 
@@ -75,6 +77,10 @@ CASES = {
         [Packet(CLIENT, SERVER, ACK, 101), Packet(CLIENT, SERVER, SYN, 100)],
         [1, 1],
     ),
+    "a SYN captured after its SYN,ACK stays": (
+        [Packet(SERVER, CLIENT, SYN | ACK, 300, TCP, 101), Packet(CLIENT, SERVER, SYN, 100)],
+        [1, 1],
+    ),
     "a SYN from the other side is a simultaneous open": (
         [Packet(CLIENT, SERVER, SYN, 100), Packet(SERVER, CLIENT, SYN, 300)],
         [1, 1],
@@ -113,6 +119,7 @@ packets = st.builds(
     st.sampled_from([SYN, SYN | ACK, ACK, PSH | ACK, FIN | ACK, RST]),
     st.sampled_from([0, 1, 100, 101, 2**32 - 1]),
     st.sampled_from([TCP, UDP]),
+    st.sampled_from([0, 1, 101]),
 )
 
 
@@ -141,11 +148,14 @@ def by_the_rules(packets: Sequence[Packet]) -> list[tuple[int, bool]]:
             base[direction] = seq
         else:
             base.setdefault(direction, (seq - 1) % 2**32)
+        if ack:
+            base.setdefault((key, packet.destination), (packet.ack - 1) % 2**32)
         number, client = current[key]
         answer.append((number, packet.source != client))
     return answer
 
 
+@settings(max_examples=400)
 @given(st.lists(packets, max_size=40), st.lists(st.integers(1, 9), min_size=1, max_size=5))
 def test_any_batches_give_what_one_packet_after_the_other_gives(captured: list[Packet], sizes: list[int]) -> None:
     captured = [packet for packet in captured if packet.source != packet.destination]

@@ -33,7 +33,7 @@ class Course:
         self.handshake_rtt_ns: int | None = None
         self._syn_ns = 0  # when the client's latest SYN was sent
         self._syns: set[tuple[Side, bool]] = set()  # whose SYN, and whether it was a SYN,ACK
-        self._opened = False  # the client has sent the segment that completes the handshake
+        self._opened = False  # the client has completed the handshake
         self._refused = False
         self._reset = False
         self._active: set[Side] = set()  # who sent a FIN without having received one
@@ -47,7 +47,7 @@ class Course:
             if segment.side is Side.CLIENT:
                 self._syn_ns = segment.time_ns
         moves = [(move.side, move.before, move.after) for move in transitions]
-        if not self._opened and segment.side is Side.CLIENT:
+        if not self._opened:
             self._note_opening(segment, moves)
         if flags & (_FIN | _RST) and self.closed_by is None:
             self.closed_by = segment.side
@@ -65,7 +65,7 @@ class Course:
             self._opened = True
             self._refused = self._reset = False  # that was the end of an old connection
             self.closed_by = None
-            if (Side.CLIENT, False) in self._syns:
+            if segment.side is Side.CLIENT and (Side.CLIENT, False) in self._syns:
                 self.handshake_rtt_ns = segment.time_ns - self._syn_ns
 
     def _note_reset(self, moves: list[tuple[Side, TcpState, TcpState]]) -> None:

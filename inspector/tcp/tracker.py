@@ -26,6 +26,7 @@ _MISSES_KEPT = 100  # hostile captures make millions
 
 _STATES = {(state, known): EndpointState(state, known) for state in TcpState for known in Known}
 _UNKNOWN = _STATES[TcpState.UNKNOWN, Known.UNKNOWN]
+_SUPPOSED = _STATES[TcpState.SYN_SENT, Known.INFERRED]  # its SYN was not captured, and its number is a guess
 _AWAITS_ACK_OF_FIN = (TcpState.FIN_WAIT_1, TcpState.CLOSING, TcpState.LAST_ACK)
 _MAY_LISTEN = (_UNKNOWN, _STATES[TcpState.CLOSED, Known.INFERRED])
 _AT_REST = (TcpState.ESTABLISHED, TcpState.FIN_WAIT_2, TcpState.CLOSE_WAIT, TcpState.TIME_WAIT, TcpState.CLOSED)
@@ -194,7 +195,7 @@ class Tracker:
         acks = bool(segment.flags & _ACK)
         if sender.isn is not None and sender.isn != segment.seq:
             sender.end = None
-            if not acks:
+            if not acks and sender.now is not _SUPPOSED:
                 self._begin_again(sender)
         if sender.state is TcpState.UNKNOWN:
             sender.assume(TcpState.LISTEN if acks else TcpState.CLOSED)
@@ -228,8 +229,7 @@ class Tracker:
             self._apply(receiver, Event.SENT_SYN, segment.packet, Known.INFERRED)
         if _acknowledges_syn(segment, receiver):
             receiver.syn_acked = receiver.syn_acked or segment.packet
-            accepted = segment.ack != seq_add(receiver.isn or 0, 1)
-            self.fast_open = self.fast_open or (accepted and receiver.syn_bytes > 0)
+            self._note_fast_open(segment, receiver)
 
     def _continue(self, sender: Endpoint, receiver: Endpoint, segment: Segment) -> EndpointState | None:
         """A segment without SYN and RST."""
@@ -251,28 +251,33 @@ class Tracker:
 
     def _show_handshake(self, sender: Endpoint, receiver: Endpoint, segment: Segment) -> None:
         """What an ACK without SYN shows of its sender's part in the handshake, or in a connection begun before."""
-        state, packet = sender.state, segment.packet
-        if state is TcpState.SYN_SENT:
+        packet = segment.packet
+        if sender.state is TcpState.SYN_SENT:
             if sender.syn_acked and _acknowledges_syn(segment, receiver):
                 self._apply(sender, Event.GOT_SYN_ACK, sender.syn_passed, Known.SEEN)
             elif receiver.isn is None:  # the SYN,ACK was not captured
                 self._apply(sender, Event.GOT_SYN_ACK, packet, Known.INFERRED)
-                self._apply(receiver, Event.GOT_SYN, receiver.syn_passed, Known.INFERRED)
+                self._apply(receiver, Event.GOT_SYN, receiver.syn_passed or packet, Known.INFERRED)
                 receiver.isn = (segment.ack - 1) & _MASK
-        elif state is TcpState.SYN_RECEIVED:
-            if sender.syn_acked:
-                self._apply(sender, Event.OWN_SYN_ACKED, sender.syn_acked, Known.SEEN)
-            elif not self.fast_open:  # only then may a server send before the handshake is over, RFC 7413 section 4.2
-                if receiver.state is TcpState.SYN_SENT:
-                    self._apply(receiver, Event.GOT_SYN_ACK, receiver.syn_passed, Known.INFERRED)
-                self._apply(sender, Event.OWN_SYN_ACKED, packet, Known.INFERRED)
-        elif state is TcpState.LISTEN:
-            if _acknowledges_syn(segment, receiver):  # its SYN,ACK was not captured
+        elif sender.state is TcpState.LISTEN:
+            if _has_sent(receiver, segment.ack):  # its SYN,ACK was not captured
                 self._apply(sender, Event.GOT_SYN, sender.syn_passed, Known.INFERRED)
+                self._note_fast_open(segment, receiver)
             else:
                 self._apply(sender, Event.SENT_CHALLENGE, packet, Known.UNKNOWN)
-        elif state is TcpState.UNKNOWN and segment.payload_bytes:
+        if sender.state is TcpState.UNKNOWN and segment.payload_bytes:
             self._apply(sender, Event.SENT_DATA, packet, Known.INFERRED)
+        if sender.state is TcpState.SYN_RECEIVED:
+            if sender.syn_acked:
+                self._apply(sender, Event.OWN_SYN_ACKED, sender.syn_acked, Known.SEEN)
+            elif segment.payload_bytes and not self.fast_open:  # only there is data sent sooner, RFC 7413 section 4.2
+                if receiver.state is TcpState.SYN_SENT:
+                    self._apply(receiver, Event.GOT_SYN_ACK, receiver.syn_passed or packet, Known.INFERRED)
+                self._apply(sender, Event.OWN_SYN_ACKED, packet, Known.INFERRED)
+
+    def _note_fast_open(self, answer: Segment, client: Endpoint) -> None:
+        accepted = client.isn is not None and answer.ack != seq_add(client.isn, 1)
+        self.fast_open = self.fast_open or (accepted and client.syn_bytes > 0)
 
     def _show_fin(self, sender: Endpoint, receiver: Endpoint, segment: Segment) -> None:
         """An ACK that covers the peer's FIN shows its sender to have received it."""

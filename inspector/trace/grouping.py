@@ -23,6 +23,7 @@ TCP = 6
 UDP = 17
 PROTOCOLS_WITH_PORTS = (TCP, UDP)
 _SEQUENCE_SPACE = 1 << 32
+_SYN, _ACK = int(Flag.SYN), int(Flag.ACK)
 
 Key = tuple[int, int]
 
@@ -161,16 +162,18 @@ class Grouping:
             key = batch.low[group], batch.high[group]
             instance = self._open.get(key)
             flags, seq = int(columns.flags[row]), int(columns.seq[row])
-            opens = flags & (Flag.SYN | Flag.ACK) == Flag.SYN
+            opens = flags & (_SYN | _ACK) == _SYN
             if instance is None:
                 instance = self._create(columns, row, key, direction, reused=False)
             elif opens and instance.base_seq[direction] not in (None, seq):
                 instance = self._create(columns, row, key, direction, reused=True)
                 splits.append((index, instance))
-            if flags & Flag.SYN:
+            if flags & _SYN:
                 instance.base_seq[direction] = seq
             elif instance.base_seq[direction] is None:
                 instance.base_seq[direction] = (seq - 1) % _SEQUENCE_SPACE
+            if flags & _ACK and instance.base_seq[1 - direction] is None:
+                instance.base_seq[1 - direction] = (int(columns.ack[row]) - 1) % _SEQUENCE_SPACE
             if batch.first_instance[group] is None:
                 batch.first_instance[group] = instance
         return splits
@@ -178,8 +181,8 @@ class Grouping:
     def _create(self, columns: PacketColumns, row: int, key: Key, direction: int, *, reused: bool) -> Instance:
         flags, protocol = int(columns.flags[row]), int(columns.protocol[row])
         source_port, destination_port = int(columns.source_port[row]), int(columns.destination_port[row])
-        if flags & Flag.SYN:
-            from_client, known = not flags & Flag.ACK, Known.SEEN
+        if flags & _SYN:
+            from_client, known = not flags & _ACK, Known.SEEN
         else:
             from_client, known = not _sent_by_server(protocol, source_port, destination_port), Known.INFERRED
         instance = Instance(self._next_number, key, bool(direction) == from_client, known, reused)
@@ -233,14 +236,27 @@ class _Batch:
         self.first_instance: list[Instance] = [None] * len(low)  # type: ignore[list-item]  # filled by the walk
 
     def events(self) -> list[tuple[int, int]]:
-        """(index, row) of the first row of each group and direction, and of every SYN."""
-        indices = np.arange(len(self.rows))
-        first = np.full(2 * len(self.low), -1)
-        first[(2 * self.group + self.from_high)[::-1]] = indices[::-1]  # of equal places the last assignment stays
-        segments = is_segment(self.columns)[self.rows]
-        syns = indices[segments & (self.columns.flags[self.rows] & int(Flag.SYN) != 0)]
-        chosen = np.union1d(first[first >= 0], syns)
-        return list(zip(chosen.tolist(), self.rows[chosen].tolist(), strict=True))
+        """(index, row) of what can open a conversation or tell a base sequence number: the first row and the first ACK
+        of each group and direction, every SYN, and all rows of a group where a SYN comes after something else."""
+        flags = np.where(is_segment(self.columns)[self.rows], self.columns.flags[self.rows], 0)
+        place = 2 * self.group + self.from_high
+        opening = flags & (_SYN | _ACK) == _SYN
+        late = opening.copy()
+        late[_first_of(self.group, len(self.low))] = False
+        often = np.bincount(self.group[late], minlength=len(self.low)) > 0
+        chosen = (flags & _SYN != 0) | often[self.group]
+        chosen[_first_of(place, 2 * len(self.low))] = True
+        acks = np.flatnonzero(flags & _ACK)
+        chosen[acks[_first_of(place[acks], 2 * len(self.low))]] = True
+        indices = np.flatnonzero(chosen)
+        return list(zip(indices.tolist(), self.rows[indices].tolist(), strict=True))
+
+
+def _first_of(places: npt.NDArray[np.intp], size: int) -> npt.NDArray[np.intp]:
+    """The index of the first element of each place below ``size`` that occurs."""
+    first = np.full(size, -1)
+    first[places[::-1]] = np.arange(len(places))[::-1]  # of equal places the last assignment stays
+    return first[first >= 0]
 
 
 def _keys(columns: PacketColumns, rows: npt.NDArray[np.intp]) -> tuple[U64, U64, npt.NDArray[np.bool_]]:

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+# One cell for one cell, so that a picture keeps its columns where only ASCII can be shown.
+_ASCII = str.maketrans("─━╌╍│├┤┝┥▶◀╳→←↳·…µ×⋮–", "-=.~|||||><x><'-~ux:-")
+
 
 class Span(NamedTuple):
     """Text without control characters, and what it means: ``state``, ``arrow.data`` ... ("" for plain text)."""
@@ -23,18 +26,17 @@ class Line(NamedTuple):
         return "".join([span.text for span in self.spans])
 
 
-# One cell for one cell, so that a picture keeps its columns where only ASCII can be shown.
-_ASCII = str.maketrans(
-    dict(zip("─━╌╍│├┤┝┥▶◀╳", "-=.~||||><x", strict=False))
-    | {"┤": "|", "┝": "|", "┥": "|", "▶": ">", "◀": "<", "╳": "x"}
-)
-
-
 def line_of(spans: Iterable[Span], conversation: int | None = None) -> Line:
     """A line without spaces at its end."""
     kept = list(spans)
-    while kept and not (stripped := kept[-1].text.rstrip(" ")):
-        kept.pop()
-    if kept:
-        kept[-1] = Span(stripped, kept[-1].style)
+    while kept:
+        text, style = kept.pop()
+        if text := text.rstrip(" "):
+            kept.append(Span(text, style))
+            break
     return Line(tuple(kept), conversation)
+
+
+def drawn_in_ascii(text: str) -> str:
+    """The drawing and punctuation of our own texts in ASCII, cell for cell; captured text is left as it is."""
+    return text.translate(_ASCII)

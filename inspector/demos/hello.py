@@ -1,0 +1,49 @@
+"""The smallest TCP conversation: a client says ``hello``, the server answers ``hello world`` and closes first."""
+
+import socket
+import sys
+
+from inspector.demos import DEMOS, READY
+
+ADDRESS = ("127.0.0.1", DEMOS["hello"].port)
+
+
+def server() -> None:
+    """Serve one client, then end."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        # Who closes first keeps the port in TIME-WAIT for a minute; this lets the next run have it at once.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(ADDRESS)
+        listener.listen()
+        print(READY, flush=True)
+        # The kernel does the handshake by itself; accept() only takes the finished connection out of its queue.
+        connection, _address = listener.accept()
+        with connection:
+            said = receive(connection, len(b"hello"))
+            connection.sendall(said + b" world")
+        # Leaving the block closes the connection: the FIN is sent.
+
+
+def client() -> None:
+    """Say hello and read until the server closes."""
+    with socket.create_connection(ADDRESS, timeout=10) as connection:
+        connection.sendall(b"hello")
+        answer = b""
+        while piece := connection.recv(1024):  # b"" is the end: the server's FIN has come
+            answer += piece
+        print(answer.decode())
+
+
+def receive(connection: socket.socket, count: int) -> bytes:
+    """Read exactly ``count`` bytes: one recv() may return fewer, since TCP has bytes and no messages."""
+    received = b""
+    while len(received) < count:
+        piece = connection.recv(count - len(received))
+        if not piece:
+            raise ConnectionError(f"closed after {len(received)} of {count} bytes")
+        received += piece
+    return received
+
+
+if __name__ == "__main__":
+    {"server": server, "client": client}[sys.argv[1]]()

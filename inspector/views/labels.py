@@ -1,0 +1,211 @@
+"""What stands on an arrow: parts in the order they are read, each with a rank that says which give way first."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from inspector.tcp.options import NO_OPTIONS, TcpOptions
+from inspector.tcp.report import SegmentReport
+from inspector.tcp.segment import Flag
+from inspector.tcp.seqnum import seq_diff
+from inspector.text import say
+from inspector.trace.conversation import Row
+from inspector.views.line import Span
+from inspector.views.quantities import data_bytes
+from inspector.views.safe_text import cells, is_text, safe_hex, safe_line, safe_text
+
+MUST = 1  # parts up to this rank are never dropped: what does not fit goes to a line below
+_PAYLOAD = 2
+_LEAST_QUOTE_CELLS = 7
+_MOST_QUOTE_CELLS = 64
+
+FLAG_NAMES = tuple((int(flag), str(flag.name)) for flag in Flag)
+_PROBLEMS = frozenset(("lost_segment", "ack_lost_segment", "zero_window", "window_full", "duplicate_ack"))
+RESENT = frozenset(("retransmission", "fast_retransmission", "spurious_retransmission"))
+_WINDOW_MATTERS = frozenset(("zero_window", "window_update", "window_full", "zero_window_probe_ack"))
+
+
+class Part(NamedTuple):
+    """One piece of a label. Parts of one ``group`` stand one space apart, groups two."""
+
+    text: str
+    group: int
+    rank: int
+    style: str = ""
+
+
+class Label(NamedTuple):
+    """All that could be said on an arrow; ``payload`` is quoted behind the last part of its group."""
+
+    parts: tuple[Part, ...]
+    payload: bytes = b""
+    payload_is_cut: bool = False
+
+
+class FittedLabel(NamedTuple):
+    """What fits on the arrow, and what must be said below it."""
+
+    spans: tuple[Span, ...]
+    below: tuple[Part, ...]
+
+    @property
+    def width(self) -> int:
+        """Cells on the arrow."""
+        return sum([cells(span.text) for span in self.spans])
+
+
+_FINDINGS_GROUP, _FLAGS_GROUP, _BYTES_GROUP, _NUMBERS_GROUP, _WINDOW_GROUP, _OPTIONS_GROUP = range(6)
+
+
+def flag_names(flags: int) -> list[str]:
+    """Names of the control bits, SYN first and ACK last as in the RFC's <CTL=SYN,ACK>."""
+    names = [name for bit, name in FLAG_NAMES if flags & bit]
+    if "ACK" in names:
+        names.remove("ACK")
+        names.append("ACK")
+    return names
+
+
+def segment_label(row: Row, report: SegmentReport, *, raw_numbers: bool = False) -> Label:
+    """The label of a TCP segment."""
+    segment = report.segment
+    flags, payload_bytes = segment.flags, segment.payload_bytes
+    plain = not flags & ~(Flag.ACK | Flag.PSH)
+    parts = [Part(text, _FINDINGS_GROUP, 0, style) for text, style in finding_words(report)]
+    if not (plain and payload_bytes):
+        parts.append(Part(",".join(flag_names(flags)) or "-", _FLAGS_GROUP, 0, "label.flags"))
+    elif flags & Flag.PSH:
+        parts.append(Part("PSH", _FLAGS_GROUP, 6, "label.flags"))
+    if payload_bytes:
+        parts.append(Part(data_bytes(payload_bytes), _BYTES_GROUP, 0, "label.bytes"))
+    seq, ack = (segment.seq, segment.ack) if raw_numbers else (report.relative_seq, report.relative_ack)
+    pure_ack = plain and not payload_bytes
+    parts.append(Part(f"seq={seq}", _NUMBERS_GROUP, 3 if pure_ack else MUST, "label.number"))
+    if flags & Flag.ACK:
+        parts.append(Part(f"ack={ack}", _NUMBERS_GROUP, 3 if payload_bytes and plain else MUST, "label.number"))
+    matters = not _WINDOW_MATTERS.isdisjoint(report.analysis)
+    parts.append(Part(_window_words(report), _WINDOW_GROUP, 2 if matters else 7, "label.number"))
+    if segment.options is not NO_OPTIONS:
+        parts += [Part(text, _OPTIONS_GROUP, 4 + at, "label.option") for at, text in enumerate(_option_words(report))]
+    return Label(tuple(parts), row.payload, len(row.payload) < payload_bytes)
+
+
+def datagram_label(row: Row) -> Label:
+    """The label of a datagram, or of a part of one."""
+    parts = [Part(data_bytes(row.payload_bytes), _BYTES_GROUP, 0, "label.bytes")]
+    if row.fragment:
+        parts.insert(0, Part(say("ladder.fragment"), _FINDINGS_GROUP, 0, "label.option"))
+    if row.answers is not None:
+        parts.append(Part(say("ladder.answers", packet=row.answers), _NUMBERS_GROUP, MUST, "label.option"))
+    return Label(tuple(parts), row.payload, len(row.payload) < row.payload_bytes)
+
+
+def torn_segment_label(row: Row) -> Label:
+    """The label of a TCP packet that is no whole segment: a later fragment, a cut header."""
+    words = say("ladder.fragment" if row.fragment else "ladder.not_a_segment")
+    return Label((Part(words, 0, 0, "label.problem"), Part(data_bytes(row.payload_bytes), 1, 0, "label.bytes")))
+
+
+def notice_label(row: Row, own_address: str) -> Label:
+    """The label of an ICMP error; its source is named when it is not the endpoint at ``own_address``."""
+    assert row.notice is not None
+    parts = [Part(say(f"icmp.{row.notice.name}"), 0, 0, "label.problem")]
+    if row.notice.about is not None:
+        parts.append(Part(say("ladder.about", packet=row.notice.about), 1, MUST, "label.option"))
+    if row.notice.source != own_address:
+        parts.append(Part(say("ladder.from", source=row.notice.source), 2, MUST, "label.option"))
+    return Label(tuple(parts))
+
+
+def comment_part(row: Row, *, ascii_only: bool) -> list[Part]:
+    """The comment that a capture file has on the packet, as a part that is said below."""
+    if not row.comment:
+        return []
+    comment = safe_text(row.comment, ascii_only=ascii_only)
+    return [Part(say("ladder.comment", comment=comment), 0, 0, "note")]
+
+
+def finding_words(report: SegmentReport) -> list[tuple[str, str]]:
+    """Every finding of the analysis in words, and its style."""
+    words = []
+    for name in report.analysis:
+        style = "label.problem" if name in RESENT or name in _PROBLEMS or name == "out_of_order" else "label.option"
+        words.append((say(f"ladder.{name}", number=report.duplicate_ack_number), style))
+    return words
+
+
+def fit(label: Label, room: int, *, ascii_only: bool = False) -> FittedLabel:
+    """Choose what fits into ``room`` cells by rank; order stays as it is."""
+    chosen = [False] * len(label.parts)
+    below = []
+    quote = ""
+    order = sorted(range(len(label.parts)), key=lambda at: label.parts[at].rank)
+    for at in order:
+        part = label.parts[at]
+        if part.rank >= _PAYLOAD and label.payload and not quote:
+            quote = _quote(label, room - _width(label.parts, chosen, ""), ascii_only)
+        chosen[at] = True
+        if _width(label.parts, chosen, quote) > room:
+            chosen[at] = False
+            if part.rank <= MUST:
+                below.append(at)
+    if label.payload and not quote:
+        quote = _quote(label, room - _width(label.parts, chosen, ""), ascii_only)
+    return FittedLabel(tuple(_spans(label.parts, chosen, quote)), tuple(label.parts[at] for at in sorted(below)))
+
+
+def _quote(label: Label, room: int, ascii_only: bool) -> str:
+    """The payload quoted in at most ``room`` cells, its space in front included; empty when that is too little."""
+    limit = min(room - 1, _MOST_QUOTE_CELLS)
+    if is_text(label.payload):
+        quoted = safe_line(label.payload, max(limit - 2, 1), ascii_only=ascii_only, cut=label.payload_is_cut)
+        quoted = f' "{quoted}"'
+    else:
+        quoted = " " + safe_hex(label.payload, max(limit, 1), ascii_only=ascii_only, cut=label.payload_is_cut)
+    whole = not label.payload_is_cut and not quoted.rstrip('"').endswith(("…", "~"))
+    return quoted if cells(quoted) <= room and (whole or limit >= _LEAST_QUOTE_CELLS) else ""
+
+
+def _width(parts: Sequence[Part], chosen: Sequence[bool], quote: str) -> int:
+    return sum([cells(span.text) for span in _spans(parts, chosen, quote)])
+
+
+def _spans(parts: Sequence[Part], chosen: Sequence[bool], quote: str) -> list[Span]:
+    spans: list[Span] = []
+    group = None
+    for part, taken in zip(parts, chosen, strict=True):
+        if not taken:
+            continue
+        if group is not None:
+            spans.append(Span(" " if part.group == group else "  "))
+        spans.append(Span(part.text, part.style))
+        group = part.group
+        if quote and part.style == "label.bytes":
+            spans.append(Span(quote, "label.payload"))
+    return spans
+
+
+def _window_words(report: SegmentReport) -> str:
+    if report.scaled_window is None:
+        return f"win={report.segment.window} {say('ladder.unscaled')}"
+    return f"win={report.scaled_window}"
+
+
+def _option_words(report: SegmentReport) -> list[str]:
+    options: TcpOptions = report.segment.options
+    words = []
+    if options.mss is not None:
+        words.append(f"MSS={options.mss}")
+    if options.window_scale is not None:
+        words.append(f"WS=×{1 << options.window_scale}")
+    if options.sack_permitted:
+        words.append("SACK")
+    if options.fast_open_cookie is not None:
+        words.append("TFO")
+    for left, right in options.sack_blocks:
+        start = report.relative_ack + seq_diff(report.segment.ack, left)
+        words.append(f"SACK={start}–{start + seq_diff(left, right)}")
+    if options.malformed:
+        words.append(say("ladder.malformed_options"))
+    if options.timestamp is not None and report.segment.flags & Flag.SYN:
+        words.append("TS")
+    return words
