@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inspector.capture import bundled
+from inspector.render.terminal import Painter
 from inspector.text import say
 from inspector.text.problems import FileProblem, UsageProblem
-from inspector.trace.conversation import Conversation
+from inspector.trace.conversation import ConnectionEnd, Conversation
 from inspector.trace.selection import Selection
 from inspector.trace.trace import Trace
+from inspector.views.ladder import LadderOptions
+from inspector.views.table import TableEntry
 
+_READ_WHOLE_PACKETS = 20_000
 _PROGRESS_AFTER_S = 1.0
 
 
@@ -57,6 +61,40 @@ def chosen_conversations(trace: Trace, options: argparse.Namespace) -> list[Conv
     if not 1 <= number <= trace.conversation_count:
         raise UsageProblem("command.no_such_conversation", number=number, count=trace.conversation_count)
     return [trace.conversation(number)]
+
+
+def ladder_options(options: argparse.Namespace, painter: Painter, *, live: bool = False) -> LadderOptions:
+    """How ladders are drawn, from the options and what the terminal can show."""
+    return LadderOptions(
+        width=painter.width,
+        ascii=painter.ascii,
+        absolute_time=options.absolute,
+        raw_numbers=options.raw,
+        style=options.style,
+        live=live,
+        unfold=getattr(options, "unfold", False),
+        legend=False,
+    )
+
+
+def table_entries(
+    trace: Trace, conversations: list[Conversation], selection: Selection, *, whole: bool = False
+) -> list[TableEntry]:
+    """The rows of the table of conversations.
+
+    In a large capture only the rows that decide are read, unless the ``whole`` is asked for, so that it opens at once;
+    its retransmissions are not counted then.
+    """
+    if whole or len(trace) <= _READ_WHOLE_PACKETS:
+        connections = trace.analysed(selection)
+        return [
+            TableEntry(conversation, ConnectionEnd(*connection.end()), connection.retransmissions)
+            if (connection := connections.get(conversation.number))
+            else TableEntry(conversation)
+            for conversation in conversations
+        ]
+    ends = trace.ends(selection)
+    return [TableEntry(conversation, ends.get(conversation.number)) for conversation in conversations]
 
 
 @contextmanager

@@ -20,6 +20,10 @@ class AddressTable:
             self._packed.append(packed)
         return number
 
+    def numbers(self, packed: list[bytes]) -> list[int]:
+        """The numbers of many."""
+        return [self.number(address) for address in packed]
+
     def find(self, packed: bytes) -> int | None:
         """The number of a 16-byte address; None when no packet had it."""
         return self._numbers.get(packed)

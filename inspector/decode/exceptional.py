@@ -4,6 +4,8 @@ Nothing a frame holds makes this fail: where a header breaks off or says what ca
 keeps what could be read before.
 """
 
+from collections.abc import Callable
+from struct import Struct
 from typing import NamedTuple
 
 from inspector.decode.addresses import AddressTable
@@ -11,13 +13,24 @@ from inspector.decode.columns import Mark, Network
 from inspector.decode.linktypes import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, LINKS, Bytes, number
 from inspector.decode.protocols import ICMP, ICMP_ECHO, ICMP_ERRORS, ICMPV6, TCP, UDP
 
-_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
+_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _NO_NEXT_HEADER, _DESTINATION = 0, 43, 44, 51, 59, 60
 _EXTENSION_HEADERS = frozenset((_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION))
 _LAST_OFFSET = 0xFFFF
+_LONGEST_TRANSPORT_HEADER = 60
+_LEAST_BYTES = 4  # of a transport header: the ports, or ICMP type and code
+
+_IPV4 = Struct(">BxHHHxBxxII")
+_TCP = Struct(">HHIIBBH")
+_TCP_FIELD_ENDS = (16, 14, 13, 12, 8)
+_UDP = Struct(">HHH")
+_UDP_FIELD_ENDS = (6,)
+
+_FRAGMENT_MARK, _MALFORMED, _QUOTING = int(Mark.FRAGMENT), int(Mark.MALFORMED), int(Mark.QUOTING)
 
 
 class QuotedDatagram(NamedTuple):
-    """What an ICMP error says of the datagram it is about; ports and ``seq`` are 0 where it does not tell."""
+    """What an ICMP error says of the datagram it is about; ports (of an echo its identifier), ``seq`` and
+    ``identification`` are 0 where it does not tell."""
 
     network: int
     protocol: int
@@ -26,10 +39,12 @@ class QuotedDatagram(NamedTuple):
     source_port: int
     destination_port: int
     seq: int
+    identification: int = 0
 
 
 class FragmentKey(NamedTuple):
-    """What the fragments of one datagram have in common (RFC 791 section 2.3, RFC 8200 section 4.5)."""
+    """What the fragments of one datagram have in common (RFC 791 section 2.3; RFC 8200 section 4.5, where fragments may
+    differ in their next header: ``protocol`` is 0)."""
 
     network: int
     protocol: int
@@ -38,204 +53,253 @@ class FragmentKey(NamedTuple):
     identification: int
 
 
-class Headers:
-    """The columns of one frame, named as in PacketColumns; and what ties it to other packets."""
+class DecodedHeaders(NamedTuple):
+    """The columns of one frame, named and meant as in PacketColumns; and what ties it to other packets."""
 
-    __slots__ = (
-        "ack",
-        "destination",
-        "destination_port",
-        "flags",
-        "fragment",
-        "mark",
-        "network",
-        "payload_bytes",
-        "payload_offset",
-        "protocol",
-        "quoted",
-        "seq",
-        "source",
-        "source_port",
-        "transport_offset",
-        "window",
-    )
-
-    def __init__(self) -> None:
-        self.network = self.protocol = self.source = self.destination = self.source_port = self.destination_port = 0
-        self.seq = self.ack = self.window = self.flags = self.mark = 0
-        self.transport_offset = self.payload_offset = self.payload_bytes = 0
-        self.quoted: QuotedDatagram | None = None
-        self.fragment: FragmentKey | None = None
+    network: int = 0
+    protocol: int = 0
+    source: int = 0
+    destination: int = 0
+    source_port: int = 0
+    destination_port: int = 0
+    seq: int = 0
+    ack: int = 0
+    window: int = 0
+    flags: int = 0
+    mark: int = 0
+    transport_offset: int = 0
+    payload_offset: int = 0
+    payload_bytes: int = 0
+    icmp: tuple[int, int] | None = None  # type and code
+    quoted: QuotedDatagram | None = None
+    fragment: FragmentKey | None = None
 
 
-def decode_frame(frame: Bytes, link_type: int, wire_bytes: int, addresses: AddressTable) -> Headers:
-    """All headers of a frame; a link type that is not known gives a row of zeros."""
-    headers = Headers()
+class _Datagram(NamedTuple):
+    """An IP datagram: what its headers say, where its payload starts (0: unknown) and ends, captured or not."""
+
+    network: int
+    protocol: int
+    source: int
+    destination: int
+    mark: int
+    start: int
+    end: int
+    identification: int = 0
+    fragment_offset: int = 0
+
+
+def decode_frame(frame: Bytes, link_type: int, wire_bytes: int, addresses: AddressTable) -> DecodedHeaders:
+    """All headers of a frame; zeros for a link type or network protocol that is not known. IPv6 addresses are numbered
+    in ``addresses``."""
     link = LINKS.get(link_type)
     if link is None:
-        return headers
+        return DecodedHeaders()
     found = link(frame)
     if found is None:
-        headers.mark |= Mark.MALFORMED
-        return headers
-    offset, ethertype = found
-    reader = _NETWORKS.get(ethertype)
-    if reader is not None:
-        reader(headers, frame, offset, max(wire_bytes, len(frame)), addresses)
-    return headers
+        return DecodedHeaders(mark=_MALFORMED)
+    start, ethertype = found
+    if ethertype == ETHERTYPE_ARP:
+        return _arp(frame, start)
+    read = _NETWORKS.get(ethertype)
+    if read is None:
+        return DecodedHeaders()
+    datagram = read(frame, start, max(wire_bytes, len(frame)), addresses)
+    return DecodedHeaders(mark=_MALFORMED) if datagram is None else _transport(frame, datagram, addresses)
 
 
-def _arp(headers: Headers, frame: Bytes, offset: int, end: int, addresses: AddressTable) -> None:
-    """RFC 826, for IPv4 over Ethernet; of another pair only the fact."""
-    headers.network = Network.ARP
-    headers.payload_offset = min(offset, _LAST_OFFSET)
-    if frame[offset + 2 : offset + 6] == b"\x08\x00\x06\x04" and len(frame) >= offset + 28:
-        headers.source = int.from_bytes(frame[offset + 14 : offset + 18], "big")
-        headers.destination = int.from_bytes(frame[offset + 24 : offset + 28], "big")
+def _arp(frame: Bytes, start: int) -> DecodedHeaders:
+    """RFC 826: the addresses of sender and target where they are IPv4's, else only the fact."""
+    if len(frame) < start + 8:
+        return DecodedHeaders(Network.ARP, mark=_MALFORMED)
+    if frame[start + 2 : start + 4] != b"\x08\0" or frame[start + 5] != 4:
+        return DecodedHeaders(Network.ARP)
+    sender = start + 8 + frame[start + 4]
+    target = sender + 4 + frame[start + 4]
+    whole = len(frame) >= target + 4
+    return DecodedHeaders(
+        Network.ARP,
+        source=int.from_bytes(frame[sender : sender + 4], "big") if len(frame) >= sender + 4 else 0,
+        destination=int.from_bytes(frame[target : target + 4], "big") if whole else 0,
+        mark=0 if whole else _MALFORMED,
+    )
 
 
-def _ipv4(headers: Headers, frame: Bytes, offset: int, end: int, addresses: AddressTable) -> None:
-    if len(frame) < offset + 20 or frame[offset] >> 4 != 4:
-        headers.mark |= Mark.MALFORMED
-        return
-    headers.network = Network.IPV4
-    headers.protocol = frame[offset + 9]
-    headers.source = int.from_bytes(frame[offset + 12 : offset + 16], "big")
-    headers.destination = int.from_bytes(frame[offset + 16 : offset + 20], "big")
-    header_bytes = (frame[offset] & 15) * 4
-    total_bytes = number(frame, offset + 2) or end - offset  # 0: left to the segmentation offload
-    if header_bytes < 20 or total_bytes < header_bytes:
-        headers.mark |= Mark.MALFORMED
-        return
-    end = min(end, offset + total_bytes)
-    fragment = number(frame, offset + 6)
+def _ipv4(frame: Bytes, offset: int, end: int, addresses: AddressTable) -> _Datagram | None:
+    if len(frame) < offset + 20:
+        return None
+    first, total_bytes, identification, fragment, protocol, source, destination = _IPV4.unpack_from(frame, offset)
+    if first >> 4 != 4:
+        return None
+    header_bytes = (first & 15) * 4
+    if header_bytes < 20:
+        return _Datagram(Network.IPV4, protocol, source, destination, _MALFORMED, 0, 0)
     start = offset + header_bytes
-    if fragment & 0x3FFF:
-        headers.mark |= Mark.FRAGMENT
-        identification = number(frame, offset + 4)
-        headers.fragment = FragmentKey(
-            headers.network, headers.protocol, headers.source, headers.destination, identification
-        )
-    if fragment & 0x1FFF:
-        _no_transport(headers, start, end)
-    else:
-        _transport(headers, frame, start, end, addresses)
+    mark = _FRAGMENT_MARK if fragment & 0x3FFF else 0
+    if total_bytes:  # 0: left to the segmentation offload
+        end = min(end, offset + total_bytes)
+    if end < start:
+        end = start
+        mark |= _MALFORMED
+    return _Datagram(
+        Network.IPV4, protocol, source, destination, mark, start, end, identification, (fragment & 0x1FFF) * 8
+    )
 
 
-def _ipv6(headers: Headers, frame: Bytes, offset: int, end: int, addresses: AddressTable) -> None:
-    if len(frame) < offset + 40 or frame[offset] >> 4 != 6:
-        headers.mark |= Mark.MALFORMED
-        return
-    headers.network = Network.IPV6
-    headers.source = addresses.number(bytes(frame[offset + 8 : offset + 24]))
-    headers.destination = addresses.number(bytes(frame[offset + 24 : offset + 40]))
-    payload_bytes = number(frame, offset + 4)
-    if payload_bytes:  # 0: a jumbogram, or left to the segmentation offload
-        end = min(end, offset + 40 + payload_bytes)
-    kind, start = frame[offset + 6], offset + 40
+def _ipv6(frame: Bytes, offset: int, end: int, addresses: AddressTable) -> _Datagram | None:
+    start = offset + 40
+    if len(frame) < start or frame[offset] >> 4 != 6:
+        return None
+    source = addresses.number(bytes(frame[offset + 8 : offset + 24]))
+    destination = addresses.number(bytes(frame[offset + 24 : start]))
+    payload_bytes, kind = number(frame, offset + 4), frame[offset + 6]
+    if payload_bytes or kind == _NO_NEXT_HEADER:  # else 0 is a jumbogram, or left to the segmentation offload
+        end = min(end, start + payload_bytes)
+    mark = identification = 0
+    captured = min(len(frame), end)
     while kind in _EXTENSION_HEADERS:
-        if len(frame) < start + 8 or end < start + 8:
-            headers.mark |= Mark.MALFORMED
-            return
+        if captured < start + 8:
+            return _Datagram(Network.IPV6, 0, source, destination, mark | _MALFORMED, 0, 0)
         following = frame[start]
         if kind == _FRAGMENT:
             place = number(frame, start + 2)
             if place & 0xFFF9:  # else an atomic fragment: a whole datagram, RFC 6946
-                headers.mark |= Mark.FRAGMENT
+                mark = _FRAGMENT_MARK
                 identification = int.from_bytes(frame[start + 4 : start + 8], "big")
-                headers.protocol = following
-                headers.fragment = FragmentKey(
-                    headers.network, following, headers.source, headers.destination, identification
-                )
             if place & 0xFFF8:
-                _no_transport(headers, start + 8, end)
-                return
+                fragment_offset = place & 0xFFF8
+                return _Datagram(
+                    Network.IPV6, following, source, destination, mark, start + 8, end, identification, fragment_offset
+                )
             start += 8
         else:
             start += (frame[start + 1] + 2) * 4 if kind == _AUTHENTICATION else (frame[start + 1] + 1) * 8
         kind = following
-    headers.protocol = kind
-    _transport(headers, frame, start, end, addresses)
+    if end < start:
+        end = start
+        mark |= _MALFORMED
+    return _Datagram(Network.IPV6, kind, source, destination, mark, start, end, identification)
 
 
-def _no_transport(headers: Headers, start: int, end: int) -> None:
-    headers.payload_offset = min(start, _LAST_OFFSET)
-    headers.payload_bytes = max(0, end - start)
+def _transport(frame: Bytes, datagram: _Datagram, addresses: AddressTable) -> DecodedHeaders:
+    """What follows the IP headers."""
+    read = None if datagram.fragment_offset else _TRANSPORTS.get(datagram.protocol)
+    if read is None or not 0 < datagram.start <= _LAST_OFFSET - _LONGEST_TRANSPORT_HEADER:
+        headers = _without_transport(datagram)
+    else:
+        captured = min(len(frame), datagram.end)
+        if captured < datagram.start + _LEAST_BYTES:
+            headers = _without_transport(datagram._replace(mark=datagram.mark | _MALFORMED, end=datagram.start))
+        else:
+            headers = read(frame, datagram, captured, addresses)
+    if datagram.mark & _FRAGMENT_MARK:
+        protocol = datagram.protocol if datagram.network == Network.IPV4 else 0
+        key = FragmentKey(datagram.network, protocol, datagram.source, datagram.destination, datagram.identification)
+        headers = headers._replace(fragment=key)
+    return headers
 
 
-def _transport(headers: Headers, frame: Bytes, start: int, end: int, addresses: AddressTable) -> None:
-    """The transport header at ``start``; ``end`` is where the datagram's bytes end, captured or not."""
-    reader = _TRANSPORTS.get(headers.protocol)
-    if reader is None or start > _LAST_OFFSET - 60:
-        _no_transport(headers, start, end)
-        return
-    headers.transport_offset = headers.payload_offset = start
-    reader(headers, frame, start, end, addresses)
-
-
-def _ports(headers: Headers, frame: Bytes, start: int) -> None:
-    if len(frame) >= start + 4:
-        headers.source_port, headers.destination_port = number(frame, start), number(frame, start + 2)
-
-
-def _tcp(headers: Headers, frame: Bytes, start: int, end: int, addresses: AddressTable) -> None:
-    _ports(headers, frame, start)
-    if len(frame) >= start + 8:
-        headers.seq = int.from_bytes(frame[start + 4 : start + 8], "big")
-    if len(frame) < start + 20 or end < start + 20:
-        headers.mark |= Mark.MALFORMED
-        return
-    headers.ack = int.from_bytes(frame[start + 8 : start + 12], "big")
-    headers.flags = frame[start + 13]
-    headers.window = number(frame, start + 14)
-    header_bytes = (frame[start + 12] >> 4) * 4
-    if header_bytes < 20 or start + header_bytes > end:
-        headers.mark |= Mark.MALFORMED
-        return
-    _no_transport(headers, start + header_bytes, end)
-
-
-def _udp(headers: Headers, frame: Bytes, start: int, end: int, addresses: AddressTable) -> None:
-    _ports(headers, frame, start)
-    udp_bytes = number(frame, start + 4) or end - start  # 0: a jumbogram, RFC 2675
-    if len(frame) < start + 8 or end < start + 8 or udp_bytes < 8:
-        headers.mark |= Mark.MALFORMED
-        return
-    _no_transport(headers, start + 8, min(end, start + udp_bytes))
-
-
-def _icmp(headers: Headers, frame: Bytes, start: int, end: int, addresses: AddressTable) -> None:
-    if len(frame) < start + 8 or end < start + 8:
-        headers.mark |= Mark.MALFORMED
-        return
-    kind = frame[start]
-    _no_transport(headers, start + 8, end)
-    if kind in ICMP_ECHO[headers.protocol]:
-        headers.source_port = headers.destination_port = number(frame, start + 4)
-    elif kind in ICMP_ERRORS[headers.protocol]:
-        headers.mark |= Mark.QUOTING
-        headers.quoted = _quoted(frame[start + 8 : end], headers.network, addresses)
-
-
-def _quoted(datagram: Bytes, network: int, addresses: AddressTable) -> QuotedDatagram | None:
-    """The datagram that an error quotes: its IP header and at least 8 more bytes (RFC 792)."""
-    inner = Headers()
-    reader = _ipv6 if network == Network.IPV6 else _ipv4
-    # An error never answers an error (RFC 1122 section 3.2.2), and one that pretends to must not nest without end.
-    if len(datagram) > 9 and datagram[6 if network == Network.IPV6 else 9] not in (ICMP, ICMPV6):
-        reader(inner, datagram, 0, len(datagram), addresses)
-    if inner.network == Network.OTHER:
-        return None
-    return QuotedDatagram(
-        inner.network,
-        inner.protocol,
-        inner.source,
-        inner.destination,
-        inner.source_port,
-        inner.destination_port,
-        inner.seq,
+def _without_transport(datagram: _Datagram) -> DecodedHeaders:
+    return DecodedHeaders(
+        datagram.network,
+        datagram.protocol,
+        datagram.source,
+        datagram.destination,
+        mark=datagram.mark,
+        payload_offset=min(datagram.start, _LAST_OFFSET),
+        payload_bytes=datagram.end - datagram.start,
     )
 
 
-_NETWORKS = {ETHERTYPE_IPV4: _ipv4, ETHERTYPE_IPV6: _ipv6, ETHERTYPE_ARP: _arp}
-_TRANSPORTS = {TCP: _tcp, UDP: _udp, ICMP: _icmp, ICMPV6: _icmp}
+def _tcp(frame: Bytes, datagram: _Datagram, captured: int, addresses: AddressTable) -> DecodedHeaders:
+    network, protocol, source, destination, mark, start, end, _, _ = datagram
+    if captured >= start + 20:
+        fields = _TCP.unpack_from(frame, start)
+    else:
+        mark |= _MALFORMED
+        fields = _TCP.unpack(_whole_fields(frame[start:captured], _TCP_FIELD_ENDS))
+    source_port, destination_port, seq, ack, offset, flags, window = fields
+    payload = start + (offset >> 4) * 4
+    if not start + 20 <= payload <= end:
+        mark |= _MALFORMED
+        payload = end = start
+    return DecodedHeaders(
+        *(network, protocol, source, destination, source_port, destination_port, seq, ack, window, flags, mark),
+        *(start, payload, end - payload),
+    )
+
+
+def _udp(frame: Bytes, datagram: _Datagram, captured: int, addresses: AddressTable) -> DecodedHeaders:
+    network, protocol, source, destination, mark, start, end, _, _ = datagram
+    whole = captured >= start + 8
+    fields = _UDP.unpack_from(frame, start) if whole else _UDP.unpack(_whole_fields(frame[start:captured], _UDP_FIELD_ENDS))
+    source_port, destination_port, udp_bytes = fields
+    if udp_bytes == 0 and whole and network == Network.IPV6:  # a jumbogram, RFC 2675 section 4
+        udp_bytes = end - start
+    if not whole or udp_bytes < 8 or (start + udp_bytes > end and not mark & _FRAGMENT_MARK):
+        mark |= _MALFORMED
+    payload = start + 8 if udp_bytes >= 8 else start
+    payload_bytes = max(0, min(start + udp_bytes, end) - start - 8)
+    return DecodedHeaders(
+        *(network, protocol, source, destination, source_port, destination_port, 0, 0, 0, 0, mark),
+        *(start, payload, payload_bytes),
+    )
+
+
+def _icmp(frame: Bytes, datagram: _Datagram, captured: int, addresses: AddressTable) -> DecodedHeaders:
+    network, protocol, source, destination, mark, start, end, _, _ = datagram
+    kind, code = frame[start], frame[start + 1]
+    quoted, identifier, payload = None, 0, start + 8
+    if captured < payload:
+        mark |= _MALFORMED
+        payload = end = start
+    elif kind in ICMP_ECHO[protocol]:
+        identifier = number(frame, start + 4)
+    elif kind in ICMP_ERRORS[protocol]:
+        mark |= _QUOTING
+        quoted = _quoted(frame[payload:captured], network, addresses)
+    return DecodedHeaders(
+        *(network, protocol, source, destination, identifier, identifier, 0, 0, 0, 0, mark),
+        *(start, payload, end - payload, (kind, code), quoted),
+    )
+
+
+def _quoted(data: Bytes, network: int, addresses: AddressTable) -> QuotedDatagram | None:
+    """The datagram that an error quotes: its IP header and at least 8 more bytes (RFC 792, RFC 4443). Of a quoted error
+    not what that quotes in turn: none ever answers an error (RFC 1122 section 3.2.2)."""
+    datagram = (_ipv6 if network == Network.IPV6 else _ipv4)(data, 0, len(data), addresses)
+    if datagram is None:
+        return None
+    source_port = destination_port = seq = 0
+    start, protocol = datagram.start, datagram.protocol
+    if start and not datagram.fragment_offset and len(data) >= start + 8:
+        if protocol in (TCP, UDP):
+            source_port, destination_port = number(data, start), number(data, start + 2)
+            seq = int.from_bytes(data[start + 4 : start + 8], "big") if protocol == TCP else 0
+        elif data[start] in ICMP_ECHO.get(protocol, ()):
+            source_port = destination_port = number(data, start + 4)
+    return QuotedDatagram(
+        datagram.network,
+        protocol,
+        datagram.source,
+        datagram.destination,
+        source_port,
+        destination_port,
+        seq,
+        datagram.identification,
+    )
+
+
+def _whole_fields(header: Bytes, ends: tuple[int, ...]) -> bytes:
+    """A header that breaks off, up to its last whole field; zeros for the rest. ``ends`` fall; the first is the size."""
+    kept = next((end for end in ends if end <= len(header)), _LEAST_BYTES)
+    return bytes(header[:kept]).ljust(ends[0], b"\0")
+
+
+_NETWORKS = {ETHERTYPE_IPV4: _ipv4, ETHERTYPE_IPV6: _ipv6}
+_TRANSPORTS: dict[int, Callable[[Bytes, _Datagram, int, AddressTable], DecodedHeaders]] = {
+    TCP: _tcp,
+    UDP: _udp,
+    ICMP: _icmp,
+    ICMPV6: _icmp,
+}

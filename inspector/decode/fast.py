@@ -1,28 +1,33 @@
 """A batch of frames to columns: numpy for the common case, ``decode_frame`` for the rest.
 
-The common case: Ethernet, cooked, NULL or raw link layers without VLAN tags, IPv4 without options or IPv6 without
-extension headers, unfragmented, carrying a whole TCP or UDP header.
+The common case: Ethernet with at most one VLAN tag, cooked, NULL, LOOP or raw link layers; IPv4, also with options, or
+IPv6 without extension headers; unfragmented; TCP, UDP or an ICMP echo, its fixed header captured.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from inspector.capture.batch import I64, U8, FrameBatch
+from inspector.capture.batch import I64, U8, U16, FrameBatch
 from inspector.decode import linktypes as links
 from inspector.decode.addresses import AddressTable
 from inspector.decode.columns import Mark, Network, PacketColumns
-from inspector.decode.exceptional import FragmentKey, Headers, QuotedDatagram, decode_frame
-from inspector.decode.protocols import TCP, UDP
+from inspector.decode.exceptional import DecodedHeaders, FragmentKey, QuotedDatagram, decode_frame
+from inspector.decode.protocols import ICMP_ECHO, TCP, UDP
 
 _FEW = 12  # a batch below this is decoded faster one by one
 _FRAGMENTED_DATAGRAMS_KEPT = 1024
-_WINDOW = 64  # bytes looked at from the network header on: IPv6 40 and TCP 20
-_HEADER_FIELDS = tuple(name for name in Headers.__slots__ if name not in ("quoted", "fragment", "mark"))
+_LINK_BYTES = 20  # the longest link header of the common case: cooked version 2
+_IPV4_LONGEST, _IPV6_BYTES, _TCP_BYTES = 60, 40, 20
+_REACH = _LINK_BYTES + _IPV4_LONGEST + _TCP_BYTES
+_HEADER_FIELDS = tuple(name for name in DecodedHeaders._fields if name in PacketColumns.__slots__ and name != "mark")
 
-Rows = npt.NDArray[np.intp]
+Booleans = npt.NDArray[np.bool_]
+Buffer = bytes | bytearray | memoryview | U8
+Found = tuple[int | I64, U16]
+"""Where the network header begins, and its EtherType."""
 
 
 class Decoder:
@@ -32,11 +37,15 @@ class Decoder:
         self.packets = 0  # decoded so far; packets are numbered from 1
         self.addresses = AddressTable()
         self.quoted: dict[int, QuotedDatagram] = {}  # by packet number
-        self._fragment_ports: OrderedDict[FragmentKey, tuple[int, int]] = OrderedDict()
+        self._first_fragments: dict[FragmentKey, tuple[int, int, int]] = {}  # protocol and ports
 
     def decode(self, batch: FrameBatch) -> PacketColumns:
         """The columns of the next batch."""
         columns = PacketColumns.empty(len(batch))
+        if len(batch) >= _FEW:
+            rows = np.flatnonzero(~_decode_common(batch, columns, self.addresses))
+        else:
+            rows = np.arange(len(batch))
         columns.time_ns[:] = batch.time_ns
         columns.position[:] = batch.position
         columns.captured_bytes[:] = batch.captured_bytes
@@ -44,11 +53,8 @@ class Decoder:
         columns.link_type[:] = batch.link_type
         columns.mark[:] = batch.status
         columns.mark[batch.captured_bytes < batch.wire_bytes] |= int(Mark.SNAPPED)
-        exceptional = np.ones(len(batch), np.bool_)
-        if len(batch) >= _FEW:
-            exceptional[_decode_common(batch, columns, self.addresses)] = False
-        for row in np.flatnonzero(exceptional).tolist():
-            self._decode_one(batch, columns, row)
+        if len(rows):
+            self._decode_exceptional(batch, columns, rows)
         self.packets += len(batch)
         return columns
 
@@ -57,159 +63,184 @@ class Decoder:
         for packet in [packet for packet in self.quoted if packet < before_packet]:
             del self.quoted[packet]
 
-    def _decode_one(self, batch: FrameBatch, columns: PacketColumns, row: int) -> None:
-        offset = int(batch.offset[row])
-        frame = batch.buffer[offset : offset + int(batch.captured_bytes[row])]
-        headers = decode_frame(frame, int(batch.link_type[row]), int(batch.wire_bytes[row]), self.addresses)
-        if headers.fragment is not None:
-            self._share_ports(headers, headers.fragment)
+    def _decode_exceptional(self, batch: FrameBatch, columns: PacketColumns, rows: npt.NDArray[np.intp]) -> None:
+        decoded = []
+        arrays = (rows, batch.offset[rows], batch.captured_bytes[rows], batch.wire_bytes[rows], batch.link_type[rows])
+        for row, offset, captured, wire, link_type in zip(*(array.tolist() for array in arrays), strict=True):
+            frame = bytes(batch.buffer[offset : offset + captured])
+            headers = decode_frame(frame, link_type, wire, self.addresses)
+            if headers.fragment is not None:
+                headers = self._with_ports(headers, headers.fragment)
+            if headers.quoted is not None:
+                self.quoted[self.packets + row + 1] = headers.quoted
+            decoded.append(headers)
+        values = dict(zip(DecodedHeaders._fields, zip(*decoded, strict=True), strict=True))
         for name in _HEADER_FIELDS:
-            getattr(columns, name)[row] = getattr(headers, name)
-        columns.mark[row] |= int(headers.mark)
-        if headers.quoted is not None:
-            self.quoted[self.packets + row + 1] = headers.quoted
+            getattr(columns, name)[rows] = values[name]
+        columns.mark[rows] |= np.array(values["mark"], np.uint8)
 
-    def _share_ports(self, headers: Headers, key: FragmentKey) -> None:
-        """Only the first fragment has the ports; those that follow it belong to the same conversation."""
+    def _with_ports(self, headers: DecodedHeaders, key: FragmentKey) -> DecodedHeaders:
+        """Only the first fragment has the transport header; those that follow it belong to the same conversation."""
         if headers.transport_offset:
-            self._fragment_ports[key] = headers.source_port, headers.destination_port
-            if len(self._fragment_ports) > _FRAGMENTED_DATAGRAMS_KEPT:
-                self._fragment_ports.popitem(last=False)
-        else:
-            headers.source_port, headers.destination_port = self._fragment_ports.get(key, (0, 0))
+            self._first_fragments.pop(key, None)
+            self._first_fragments[key] = headers.protocol, headers.source_port, headers.destination_port
+            if len(self._first_fragments) > _FRAGMENTED_DATAGRAMS_KEPT:
+                del self._first_fragments[next(iter(self._first_fragments))]
+        elif key in self._first_fragments:
+            protocol, source_port, destination_port = self._first_fragments[key]
+            return headers._replace(protocol=protocol, source_port=source_port, destination_port=destination_port)
+        return headers
 
 
-def _decode_common(batch: FrameBatch, columns: PacketColumns, addresses: AddressTable) -> Rows:
-    """Fill in the rows that are common; returns which they are."""
-    buffer = np.frombuffer(batch.buffer, np.uint8)
-    done = []
-    for link_type in np.unique(batch.link_type).tolist():
-        if link_type not in _NETWORK_STARTS:
-            continue
-        header_bytes, kinds = _NETWORK_STARTS[link_type]
-        rows = np.flatnonzero(batch.link_type == link_type)
-        long_enough = batch.captured_bytes[rows] >= header_bytes + 28
-        # The window must lie within the buffer; where it reaches past the frame, nothing is read beyond what is tested.
-        rows = rows[long_enough & (batch.offset[rows] + header_bytes + _WINDOW <= len(buffer))]
-        if not len(rows):
-            continue
-        v4, v6 = kinds(buffer, batch.offset[rows])
-        windows = np.lib.stride_tricks.sliding_window_view(buffer, _WINDOW)
-        for chosen, decode in ((v4, _common_ipv4), (v6, _common_ipv6)):
-            if len(chosen):
-                picked = rows[chosen]
-                window = windows[batch.offset[picked] + header_bytes]
-                done.append(picked[decode(columns, picked, window, header_bytes, addresses)])
-    return np.concatenate(done) if done else np.empty(0, np.intp)
+class _Datagrams(NamedTuple):
+    """What the IP headers of all frames say; only to be believed where ``plain``."""
+
+    plain: Booleans
+    header_bytes: I64
+    total_bytes: I64
+    protocol: U8
 
 
-def _common_ipv4(
-    columns: PacketColumns, rows: Rows, window: U8, network_offset: int, addresses: AddressTable
-) -> npt.NDArray[np.bool_]:
-    """Fill in plain IPv4 packets; returns which of ``rows`` were."""
-    numbers_2, numbers_4 = window.view(">u2"), window.view(">u4")
-    total_bytes = numbers_2[:, 1].astype(np.int64)
-    plain = (window[:, 0] == 0x45) & (numbers_2[:, 3] & 0x3FFF == 0) & (total_bytes >= 28)
-    common = _common_transport(columns, rows, window, plain, network_offset, 20, window[:, 9], total_bytes)
-    rows = rows[common]
-    columns.network[rows] = Network.IPV4
-    columns.source[rows] = numbers_4[common, 3]
-    columns.destination[rows] = numbers_4[common, 4]
+def _decode_common(batch: FrameBatch, columns: PacketColumns, addresses: AddressTable) -> Booleans:
+    """Fill in the columns as if every frame were common; returns for which frames this is right.
+
+    The rows of the others hold nonsense, to be overwritten. Frames that begin within the last bytes of the buffer are
+    left to the others, so that whatever a header says can be gathered before it is tested.
+    """
+    if len(batch.buffer) < _REACH:
+        return np.zeros(len(batch), np.bool_)
+    offset = np.minimum(batch.offset, len(batch.buffer) - _REACH)
+    network_at, kind = _network_headers(batch, offset)
+    ip = _gather(batch.buffer, offset + network_at, _IPV6_BYTES)
+    is_v4, is_v6 = kind == links.ETHERTYPE_IPV4, kind == links.ETHERTYPE_IPV6
+    datagrams = _datagrams(ip, is_v6)
+    start = network_at + datagrams.header_bytes
+    end = np.minimum(np.maximum(batch.wire_bytes, batch.captured_bytes), network_at + datagrams.total_bytes)
+    transport = _gather(batch.buffer, offset + start, _TCP_BYTES)
+    common = (offset == batch.offset) & (is_v4 | is_v6) & datagrams.plain
+    common &= _fill_transport(columns, batch, transport, datagrams.protocol, start, end)
+    _fill_network(columns, ip, is_v6, common, addresses)
     return common
 
 
-def _common_ipv6(
-    columns: PacketColumns, rows: Rows, window: U8, network_offset: int, addresses: AddressTable
-) -> npt.NDArray[np.bool_]:
-    """Fill in plain IPv6 packets; returns which of ``rows`` were."""
-    payload_bytes = window.view(">u2")[:, 2].astype(np.int64)
-    plain = (window[:, 0] >> 4 == 6) & (payload_bytes >= 8) & (columns.captured_bytes[rows] >= network_offset + 48)
-    common = _common_transport(columns, rows, window, plain, network_offset, 40, window[:, 6], 40 + payload_bytes)
-    rows = rows[common]
-    columns.network[rows] = Network.IPV6
-    for column, start in ((columns.source, 8), (columns.destination, 24)):
-        packed = np.ascontiguousarray(window[common, start : start + 16]).view("V16").ravel()
-        distinct, which = np.unique(packed, return_inverse=True)
-        table = np.array([addresses.number(address.tobytes()) for address in distinct], np.uint32)
-        if len(table):
-            column[rows] = table[which]
-    return common
-
-
-def _common_transport(
-    columns: PacketColumns,
-    rows: Rows,
-    window: U8,
-    plain: npt.NDArray[np.bool_],
-    network_offset: int,
-    ip_bytes: int,
-    protocol: U8,
-    total_bytes: I64,
-) -> npt.NDArray[np.bool_]:
-    """Fill in whole TCP and UDP headers that follow ``ip_bytes`` of plain IP; returns which of ``rows`` were."""
-    start = network_offset + ip_bytes
-    captured = columns.captured_bytes[rows].astype(np.int64)
-    on_wire = np.maximum(columns.wire_bytes[rows], captured) - network_offset
-    transport_bytes = np.minimum(total_bytes, on_wire) - ip_bytes  # true, captured or not; no padding
-    tcp_header_bytes = (window[:, ip_bytes + 12] >> 4).astype(np.int64) * 4
-    udp_bytes = window.view(">u2")[:, ip_bytes // 2 + 2].astype(np.int64)
-    tcp = plain & (protocol == TCP) & (captured >= start + 20) & (tcp_header_bytes >= 20)
-    tcp &= tcp_header_bytes <= transport_bytes
-    udp = plain & (protocol == UDP) & (captured >= start + 8) & (udp_bytes >= 8) & (transport_bytes >= 8)
-    common: npt.NDArray[np.bool_] = tcp | udp
-    header_bytes = np.where(tcp, tcp_header_bytes, 8)
-    length = np.where(tcp, transport_bytes, np.minimum(transport_bytes, udp_bytes))
-    _fill_transport(columns, rows, window, tcp, common, ip_bytes)
-    rows = rows[common]
-    columns.protocol[rows] = protocol[common]
-    columns.transport_offset[rows] = start
-    columns.payload_offset[rows] = (start + header_bytes)[common]
-    columns.payload_bytes[rows] = (length - header_bytes)[common]
-    return common
+def _datagrams(ip: U8, is_v6: Booleans) -> _Datagrams:
+    numbers = ip.view(">u2")
+    version = ip[:, 0] >> 4
+    v4_header_bytes = (ip[:, 0] & 15).astype(np.int64) * 4
+    v4_plain = (version == 4) & (v4_header_bytes >= 20) & (numbers[:, 3] & 0x3FFF == 0)
+    v6_plain = (version == 6) & (numbers[:, 2] > 0)
+    header_bytes = np.where(is_v6, _IPV6_BYTES, v4_header_bytes)
+    total_bytes = np.where(is_v6, numbers[:, 2].astype(np.int64) + _IPV6_BYTES, numbers[:, 1])
+    return _Datagrams(np.where(is_v6, v6_plain, v4_plain), header_bytes, total_bytes, np.where(is_v6, ip[:, 6], ip[:, 9]))
 
 
 def _fill_transport(
-    columns: PacketColumns,
-    rows: Rows,
-    window: U8,
-    tcp: npt.NDArray[np.bool_],
-    common: npt.NDArray[np.bool_],
-    ip_bytes: int,
+    columns: PacketColumns, batch: FrameBatch, transport: U8, protocol: U8, start: I64, end: I64
+) -> Booleans:
+    """Fill in what the transport headers say, which begin at ``start`` of their frames; ``end`` is that of the datagram,
+    captured or not. Returns which are whole headers of TCP, UDP and echoes."""
+    numbers, long_numbers = transport.view(">u2"), transport.view(">u4")
+    tcp, udp = protocol == TCP, protocol == UDP
+    echo = _IS_ECHO[protocol, transport[:, 0]]
+    tcp_bytes = (transport[:, 12] >> 4).astype(np.int64) * 4
+    header_bytes = np.where(tcp, tcp_bytes, 8)
+    payload_end = np.where(udp, start + numbers[:, 2], end)
+    columns.protocol[:] = protocol
+    columns.source_port[:] = np.where(echo, numbers[:, 2], numbers[:, 0])
+    columns.destination_port[:] = np.where(echo, numbers[:, 2], numbers[:, 1])
+    columns.seq[:] = np.where(tcp, long_numbers[:, 1], 0)
+    columns.ack[:] = np.where(tcp, long_numbers[:, 2], 0)
+    columns.flags[:] = np.where(tcp, transport[:, 13], 0)
+    columns.window[:] = np.where(tcp, numbers[:, 7], 0)
+    columns.transport_offset[:] = start
+    columns.payload_offset[:] = start + header_bytes
+    columns.payload_bytes[:] = payload_end - start - header_bytes
+    whole: Booleans = (tcp & (tcp_bytes >= _TCP_BYTES)) | udp | echo
+    whole &= batch.captured_bytes >= start + np.where(tcp, _TCP_BYTES, 8)
+    return whole & (start + header_bytes <= payload_end) & (payload_end <= end)
+
+
+def _fill_network(
+    columns: PacketColumns, ip: U8, is_v6: Booleans, common: Booleans, addresses: AddressTable
 ) -> None:
-    numbers_2, numbers_4 = window.view(">u2"), window.view(">u4")
-    half, quarter = ip_bytes // 2, ip_bytes // 4
-    columns.source_port[rows[common]] = numbers_2[common, half]
-    columns.destination_port[rows[common]] = numbers_2[common, half + 1]
-    rows = rows[tcp]
-    columns.seq[rows] = numbers_4[tcp, quarter + 1]
-    columns.ack[rows] = numbers_4[tcp, quarter + 2]
-    columns.flags[rows] = window[tcp, ip_bytes + 13]
-    columns.window[rows] = numbers_2[tcp, half + 7]
+    numbers = ip.view(">u4")
+    columns.network[:] = np.where(is_v6, Network.IPV6, Network.IPV4)
+    columns.source[:] = numbers[:, 3]
+    columns.destination[:] = numbers[:, 4]
+    rows = np.flatnonzero(is_v6 & common)
+    if len(rows):
+        for column, start in ((columns.source, 8), (columns.destination, 24)):
+            packed = np.ascontiguousarray(ip[rows, start : start + 16]).view("V16").ravel()
+            column[rows] = addresses.numbers(packed.tolist())
 
 
-Kinds = Callable[[U8, I64], tuple[Rows, Rows]]
-"""Which frames carry IPv4, and which IPv6, from the buffer and the frames' offsets."""
+def _network_headers(batch: FrameBatch, offset: I64) -> tuple[I64, U16]:
+    """Where the network headers begin in their frames, and their EtherTypes: 0 for link types that are not common."""
+    buffer = np.frombuffer(batch.buffer, np.uint8)
+    network_at, kind = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.uint16)
+    for link_type in np.unique(batch.link_type).tolist():
+        find = _LINKS.get(link_type)
+        if find is not None:
+            rows = batch.link_type == link_type
+            network_at[rows], kind[rows] = find(buffer, offset[rows])
+    return network_at, kind
 
 
-def _by_ethertype(at: int) -> Kinds:
-    def kinds(buffer: U8, offset: I64) -> tuple[Rows, Rows]:
-        ethertype = buffer[offset + at].astype(np.uint16) << 8 | buffer[offset + at + 1]
-        return np.flatnonzero(ethertype == links.ETHERTYPE_IPV4), np.flatnonzero(ethertype == links.ETHERTYPE_IPV6)
-
-    return kinds
-
-
-def _by_version(network_at: int) -> Kinds:
-    def kinds(buffer: U8, offset: I64) -> tuple[Rows, Rows]:
-        version = buffer[offset + network_at] >> 4
-        return np.flatnonzero(version == 4), np.flatnonzero(version == 6)
-
-    return kinds
+def _gather(buffer: Buffer, at: I64, size: int) -> U8:
+    """``size`` bytes from each of the given places, a row each."""
+    windows: U8 = np.ndarray((len(buffer) - size + 1, size), np.uint8, buffer, strides=(1, 1))
+    gathered: U8 = windows[at]
+    return gathered
 
 
-_NETWORK_STARTS: dict[int, tuple[int, Kinds]] = {
-    links.LINKTYPE_ETHERNET: (14, _by_ethertype(12)),
-    links.LINKTYPE_LINUX_SLL: (16, _by_ethertype(14)),
-    links.LINKTYPE_LINUX_SLL2: (20, _by_ethertype(0)),
-    links.LINKTYPE_RAW: (0, _by_version(0)),
+def _number(buffer: U8, at: I64) -> U16:
+    number: U16 = buffer[at].astype(np.uint16) << 8 | buffer[at + 1]
+    return number
+
+
+def _ethernet(buffer: U8, at: I64) -> Found:
+    network_at, kind = np.full(len(at), 14), _number(buffer, at + 12)
+    tagged = np.flatnonzero(_IS_VLAN_TAG[kind])
+    if len(tagged):
+        network_at[tagged] = 18
+        kind[tagged] = _number(buffer, at[tagged] + 16)
+    return network_at, kind
+
+
+def _family(buffer: U8, at: I64) -> Found:
+    """As in ``linktypes``: of both byte orders the smaller number."""
+    families = _gather(buffer, at, 4)
+    family = np.minimum(families.view("<u4"), families.view(">u4"))[:, 0]
+    return 4, _KIND_OF_FAMILY[np.minimum(family, len(_KIND_OF_FAMILY) - 1)]
+
+
+def _raw(buffer: U8, at: I64) -> Found:
+    return 0, _KIND_OF_VERSION[buffer[at] >> 4]
+
+
+def _lookup(size: int, values: Mapping[int, int]) -> U16:
+    table = np.zeros(size, np.uint16)
+    for index, value in values.items():
+        table[index] = value
+    return table
+
+
+_IS_VLAN_TAG = _lookup(1 << 16, dict.fromkeys(links.VLAN_TAGS, 1)).astype(np.bool_)
+_KIND_OF_FAMILY = _lookup(max(links.ADDRESS_FAMILIES) + 2, links.ADDRESS_FAMILIES)
+_KIND_OF_VERSION = _lookup(16, links.IP_VERSIONS)
+_IS_ECHO = np.zeros((256, 256), np.bool_)  # by protocol and type
+for _protocol, _types in ICMP_ECHO.items():
+    _IS_ECHO[_protocol, list(_types)] = True
+
+_LINKS: dict[int, Callable[[U8, I64], Found]] = {
+    links.LINKTYPE_NULL: _family,
+    links.LINKTYPE_ETHERNET: _ethernet,
+    links.LINKTYPE_RAW_BSD: _raw,
+    links.LINKTYPE_RAW_OPENBSD: _raw,
+    links.LINKTYPE_RAW: _raw,
+    links.LINKTYPE_LOOP: _family,
+    links.LINKTYPE_LINUX_SLL: lambda buffer, at: (16, _number(buffer, at + 14)),
+    links.LINKTYPE_IPV4: lambda _buffer, at: (0, np.full(len(at), links.ETHERTYPE_IPV4, np.uint16)),
+    links.LINKTYPE_IPV6: lambda _buffer, at: (0, np.full(len(at), links.ETHERTYPE_IPV6, np.uint16)),
+    links.LINKTYPE_LINUX_SLL2: lambda buffer, at: (20, _number(buffer, at)),
 }

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -46,7 +47,7 @@ class Demonstration:
     def events(self) -> Iterator[Arrival | None]:
         """Start the server, then the client; every packet, until both have ended and the wire is quiet."""
         self._start_server()
-        self._start("client", os.devnull)
+        self._start("client", subprocess.DEVNULL)
         deadline = time.monotonic() + _LONGEST_S
 
         def over() -> bool:
@@ -61,12 +62,8 @@ class Demonstration:
         ended = ((role, program.poll()) for role, program in self._programs.items())
         return [(role, status) for role, status in ended if status]
 
-    def _start(self, role: str, output: str | int) -> None:
-        if isinstance(output, str):
-            with open(output, "wb") as nowhere:  # noqa: PTH123 - a device
-                self._programs[role] = self._network.start(self._demo.command(role), stdout=nowhere, stderr=nowhere)
-        else:
-            self._programs[role] = self._network.start(self._demo.command(role), stdout=output)
+    def _start(self, role: str, output: int) -> None:
+        self._programs[role] = self._network.start(self._demo.command(role), stdout=output)
 
     def _start_server(self) -> None:
         """Start it and wait for its word that it can be reached."""
@@ -75,7 +72,7 @@ class Demonstration:
             self._start("server", write_end)
         finally:
             os.close(write_end)
-        with open(read_end, encoding="utf-8", errors="replace") as output:
+        with os.fdopen(read_end, encoding="utf-8", errors="replace") as output:
             for line in output:
                 if line.strip() == READY:
                     return

@@ -103,7 +103,7 @@ def watch(
 ) -> Recording:
     """Capture on an interface while a ``with`` block runs.
 
-    Needs the right to capture; under sudo it drops to the invoking user. Raises RightProblem, LiveProblem, UsageProblem.
+    Needs the right to capture; under sudo it becomes the invoking user. Raises RightProblem, LiveProblem, UsageProblem.
     """
     selection = Selection(frozenset() if port is None else frozenset((port,)), host)
     capture = LiveCapture.on(interface, bpf)

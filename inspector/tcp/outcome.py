@@ -29,6 +29,9 @@ class Course:
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
+        self._begin()
+
+    def _begin(self) -> None:
         self.closed_by: Side | None = None
         self.handshake_rtt_ns: int | None = None
         self._syn_ns = 0  # when the client's latest SYN was sent
@@ -42,34 +45,38 @@ class Course:
     def feed(self, segment: Segment, transitions: tuple[Transition, ...]) -> None:
         """Take in the next eventful segment."""
         flags = segment.flags
+        moves = [(move.side, move.before, move.after) for move in transitions]
+        if self._opened and (Side.CLIENT, TcpState.CLOSED, TcpState.SYN_SENT) in moves:
+            self._begin()
         if flags & _SYN:
             self._syns.add((segment.side, bool(flags & _ACK)))
             if segment.side is Side.CLIENT:
                 self._syn_ns = segment.time_ns
-        moves = [(move.side, move.before, move.after) for move in transitions]
         if not self._opened:
             self._note_opening(segment, moves)
         if flags & (_FIN | _RST) and self.closed_by is None:
             self.closed_by = segment.side
         if flags & _RST:
-            self._note_reset(moves)
+            self._note_reset(segment.side, moves)
         for side, _, after in moves:
             if after is TcpState.FIN_WAIT_1:
                 self._active.add(side)
             elif after is TcpState.LAST_ACK:
-                self._merged = (side, TcpState.ESTABLISHED, TcpState.CLOSE_WAIT) in moves
+                self._merged = any(move[::2] == (side, TcpState.CLOSE_WAIT) for move in moves)
 
     def _note_opening(self, segment: Segment, moves: list[tuple[Side, TcpState, TcpState]]) -> None:
         handshake = (TcpState.SYN_SENT, TcpState.SYN_RECEIVED)
         if any((Side.CLIENT, before, TcpState.ESTABLISHED) in moves for before in handshake):
             self._opened = True
-            self._refused = self._reset = False  # that was the end of an old connection
-            self.closed_by = None
+            if self._refused or self._reset:  # the end of an older connection, or of an attempt before
+                self._refused = self._reset = False
+                self.closed_by = None
             if segment.side is Side.CLIENT and (Side.CLIENT, False) in self._syns:
                 self.handshake_rtt_ns = segment.time_ns - self._syn_ns
 
-    def _note_reset(self, moves: list[tuple[Side, TcpState, TcpState]]) -> None:
-        self._refused = self._refused or (Side.CLIENT, TcpState.SYN_SENT, TcpState.CLOSED) in moves
+    def _note_reset(self, sender: Side, moves: list[tuple[Side, TcpState, TcpState]]) -> None:
+        if sender is Side.SERVER and (Side.CLIENT, TcpState.SYN_SENT, TcpState.CLOSED) in moves:
+            self._refused = True
         if moves and not self._both_fins_acknowledged:
             self._reset = True
 

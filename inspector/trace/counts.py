@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from inspector.capture.batch import I64
-from inspector.decode.columns import COLUMN_TYPES, Mark, PacketColumns
 from inspector.decode.addresses import AddressTable
+from inspector.decode.columns import COLUMN_TYPES, Mark, PacketColumns
 from inspector.decode.protocols import protocol_name
 from inspector.trace.conversation import Conversation, Endpoint
 from inspector.trace.grouping import PROTOCOLS_WITH_PORTS, Instance, unpack

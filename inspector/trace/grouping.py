@@ -76,15 +76,17 @@ def _pack(network: int, protocol: int, address: int, port: int) -> int:
 def is_segment(columns: PacketColumns) -> npt.NDArray[np.bool_]:
     """Rows that are whole TCP segments: no fragment, not malformed."""
     segments: npt.NDArray[np.bool_] = columns.protocol == TCP
-    return segments & (columns.mark & int(Mark.FRAGMENT | Mark.MALFORMED) == 0)
+    segments &= columns.mark & int(Mark.FRAGMENT | Mark.MALFORMED) == 0
+    return segments
 
 
 def _belongs(columns: PacketColumns) -> npt.NDArray[np.bool_]:
     """Rows whose own headers name a conversation."""
-    on_ip: npt.NDArray[np.bool_] = (columns.network == Network.IPV4) | (columns.network == Network.IPV6)
-    with_ports = (columns.protocol == TCP) | (columns.protocol == UDP)
-    ports_known = (columns.transport_offset > 0) | (columns.source_port > 0)
-    return on_ip & (columns.protocol > 0) & (ports_known | ~with_ports) & (columns.mark & int(Mark.QUOTING) == 0)
+    belongs: npt.NDArray[np.bool_] = (columns.network == Network.IPV4) | (columns.network == Network.IPV6)
+    belongs &= (columns.protocol > 0) & (columns.mark & int(Mark.QUOTING) == 0)
+    without_ports = (columns.protocol != TCP) & (columns.protocol != UDP)
+    belongs &= without_ports | (columns.transport_offset > 0) | (columns.source_port > 0)
+    return belongs
 
 
 def _sent_by_server(protocol: int, source_port: int, destination_port: int) -> bool:

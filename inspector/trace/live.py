@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from inspector.capture.batch import FrameBatch
+from inspector.decode.addresses import AddressTable
 from inspector.decode.columns import PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
-from inspector.decode.addresses import AddressTable
 from inspector.tcp.states import TcpState
 from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
 from inspector.trace.counts import describe

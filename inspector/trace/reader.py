@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from inspector.decode.addresses import AddressTable
 from inspector.decode.columns import Mark, PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
-from inspector.decode.addresses import AddressTable
 from inspector.decode.protocols import icmp_name, protocol_name
 from inspector.tcp.connection import Connection
 from inspector.tcp.options import parse_options

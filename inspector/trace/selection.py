@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from inspector.decode.addresses import AddressTable
 from inspector.decode.columns import Mark, Network, PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
-from inspector.decode.addresses import AddressTable
 from inspector.text.problems import UsageProblem
 from inspector.trace.grouping import Instance, unpack
 

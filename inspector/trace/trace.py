@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from types import TracebackType
 
 import numpy as np
@@ -11,18 +13,22 @@ from inspector.capture.batch import FrameBatch, FrameStore
 from inspector.capture.files import open_capture
 from inspector.decode.columns import Mark, PacketColumns
 from inspector.tcp.connection import Connection
+from inspector.tcp.outcome import Course
 from inspector.tcp.reassembly import Gap, Piece, StreamAssembler
-from inspector.tcp.report import SegmentReport
-from inspector.tcp.segment import Flag
+from inspector.tcp.report import Outcome, SegmentReport
+from inspector.tcp.segment import Flag, Segment
 from inspector.tcp.states import Side
+from inspector.tcp.tracker import Tracker
 from inspector.text.problems import DamageProblem
 from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
 from inspector.trace.counts import Counts, joined
+from inspector.trace.deciding import deciding_rows
 from inspector.trace.grouping import TCP, Instance, is_segment
 from inspector.trace.intake import Intake
 from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
 from inspector.trace.selection import Selection
 
+_SYN, _ACK = int(Flag.SYN), int(Flag.ACK)
 _SLICE = 1 << 15  # rows turned into Python numbers at a time
 
 
@@ -118,6 +124,23 @@ class Trace:
             pass
         return connections
 
+    def ends(self, selection: Selection | None = None) -> dict[int, ConnectionEnd]:
+        """How every TCP connection asked for stands at the end, by conversation number, read from deciding rows alone.
+
+        Zeek's ``conn_state`` and ``history``, which need every row, are left empty.
+        """
+        ends: dict[int, ConnectionEnd] = {}
+        rows = self._chosen(selection)
+        rows = deciding_rows(self.columns, rows[is_segment(self.columns)[rows]])
+        for number, group in groupby(self._segments(rows), itemgetter(0)):
+            tracker = Tracker()
+            course = Course(tracker)
+            for _, segment in group:
+                course.feed(segment, tracker.feed(segment).transitions)
+            outcome = Outcome(course.opening, course.closing, course.closed_by, "", "", course.handshake_rtt_ns)
+            ends[number] = ConnectionEnd(*tracker.ends(), outcome)
+        return ends
+
     def records(self, selection: Selection | None = None, number: int | None = None) -> Iterator[PacketRecord]:
         """The packets asked for, by selection or of one conversation, in order; TCP segments with their analysis."""
         recorder = Recorder(self._addresses)
@@ -163,7 +186,7 @@ class Trace:
         assemblers = {side: StreamAssembler() for side in Side if side in sides}
         for values in values_of(self.columns, rows):
             receiver = assemblers.get(values.side.other)
-            if receiver is not None and values.flags & Flag.ACK:
+            if receiver is not None and values.flags & _ACK:
                 for part in receiver.acknowledged(values.ack):
                     yield values.side.other, part
             sender = assemblers.get(values.side)
@@ -195,6 +218,16 @@ class Trace:
             )
         return np.flatnonzero(chosen)
 
+    def _segments(self, rows: npt.NDArray[np.intp]) -> Iterator[tuple[int, Segment]]:
+        """(conversation, segment) of the rows, which are whole segments; SYNs with their options."""
+        for start in range(0, len(rows), _SLICE):
+            for values in values_of(self.columns, rows[start : start + _SLICE]):
+                yield values.conversation, values.segment(self._syn_frame(values))
+
+    def _syn_frame(self, values: PacketValues) -> bytes:
+        """The frame of a segment whose options matter to the analysis, else nothing."""
+        return self.source.fetch(values.position, values.captured_bytes) if values.flags & _SYN else b""
+
     def _reports(
         self, rows: npt.NDArray[np.intp], connections: dict[int, Connection]
     ) -> Iterator[tuple[PacketValues, SegmentReport | None]]:
@@ -208,8 +241,7 @@ class Trace:
                 if connection is None:
                     reused = self._instances[values.conversation].reused
                     connection = connections[values.conversation] = Connection(reused=reused)
-                frame = self.source.fetch(values.position, values.captured_bytes) if values.flags & Flag.SYN else b""
-                yield values, connection.feed(values.segment(frame))
+                yield values, connection.feed(values.segment(self._syn_frame(values)))
 
     @cached_property
     def _counts(self) -> "Counts":

@@ -15,12 +15,16 @@ from inspector.views.safe_text import cells, is_text, safe_hex, safe_line, safe_
 
 MUST = 1  # parts up to this rank are never dropped: what does not fit goes to a line below
 _PAYLOAD = 2
+_EVENTFUL_FLAGS = ~int(Flag.ACK | Flag.PSH)
 _LEAST_QUOTE_CELLS = 7
 _MOST_QUOTE_CELLS = 64
+_DETAIL = 6  # parts from this rank on are for wide pictures
+_DETAIL_ROOM = 60
 
 FLAG_NAMES = tuple((int(flag), str(flag.name)) for flag in Flag)
 _PROBLEMS = frozenset(("lost_segment", "ack_lost_segment", "zero_window", "window_full", "duplicate_ack"))
 RESENT = frozenset(("retransmission", "fast_retransmission", "spurious_retransmission"))
+_SAY_ACK = frozenset(("duplicate_ack", "keep_alive_ack", "zero_window_probe_ack"))
 _WINDOW_MATTERS = frozenset(("zero_window", "window_update", "window_full", "zero_window_probe_ack"))
 
 
@@ -69,23 +73,23 @@ def segment_label(row: Row, report: SegmentReport, *, raw_numbers: bool = False)
     """The label of a TCP segment."""
     segment = report.segment
     flags, payload_bytes = segment.flags, segment.payload_bytes
-    plain = not flags & ~(Flag.ACK | Flag.PSH)
+    plain = not flags & _EVENTFUL_FLAGS
     parts = [Part(text, _FINDINGS_GROUP, 0, style) for text, style in finding_words(report)]
-    if not (plain and payload_bytes):
+    pure_ack = plain and not payload_bytes
+    if not plain or (pure_ack and _SAY_ACK.isdisjoint(report.analysis)):
         parts.append(Part(",".join(flag_names(flags)) or "-", _FLAGS_GROUP, 0, "label.flags"))
-    elif flags & Flag.PSH:
-        parts.append(Part("PSH", _FLAGS_GROUP, 6, "label.flags"))
+    elif payload_bytes and flags & Flag.PSH:
+        parts.append(Part("PSH", _FLAGS_GROUP, _DETAIL, "label.flags"))
     if payload_bytes:
         parts.append(Part(data_bytes(payload_bytes), _BYTES_GROUP, 0, "label.bytes"))
     seq, ack = (segment.seq, segment.ack) if raw_numbers else (report.relative_seq, report.relative_ack)
-    pure_ack = plain and not payload_bytes
     parts.append(Part(f"seq={seq}", _NUMBERS_GROUP, 3 if pure_ack else MUST, "label.number"))
     if flags & Flag.ACK:
         parts.append(Part(f"ack={ack}", _NUMBERS_GROUP, 3 if payload_bytes and plain else MUST, "label.number"))
     matters = not _WINDOW_MATTERS.isdisjoint(report.analysis)
-    parts.append(Part(_window_words(report), _WINDOW_GROUP, 2 if matters else 7, "label.number"))
+    parts.append(Part(_window_words(report), _WINDOW_GROUP, 2 if matters else _DETAIL, "label.number"))
     if segment.options is not NO_OPTIONS:
-        parts += [Part(text, _OPTIONS_GROUP, 4 + at, "label.option") for at, text in enumerate(_option_words(report))]
+        parts += [Part(text, _OPTIONS_GROUP, 4, "label.option") for text in _option_words(report)]
     return Label(tuple(parts), row.payload, len(row.payload) < payload_bytes)
 
 
@@ -141,6 +145,8 @@ def fit(label: Label, room: int, *, ascii_only: bool = False) -> FittedLabel:
     order = sorted(range(len(label.parts)), key=lambda at: label.parts[at].rank)
     for at in order:
         part = label.parts[at]
+        if part.rank >= _DETAIL and room < _DETAIL_ROOM:
+            break
         if part.rank >= _PAYLOAD and label.payload and not quote:
             quote = _quote(label, room - _width(label.parts, chosen, ""), ascii_only)
         chosen[at] = True

@@ -1,5 +1,6 @@
 """Where everything stands in a ladder: columns, lifelines, arrows. Widths are cells of a terminal."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -100,13 +101,15 @@ class Layout(NamedTuple):
         tail = [*gap, *label.spans, *gap, Span(f"{line}{leave_left}", style)]
         return [Span("│", "lifeline"), Span(f"{left}{fill}", style), *tail]
 
-    def note(self, part: Part, side: Side) -> list[list[Span]]:
+    def note(self, parts: Sequence[Part], side: Side) -> list[list[Span]]:
         """Lines below an arrow, with what found no room on it, at its sender's side."""
+        if not parts:
+            return []
         lines = []
-        for words in wrapped(part.text.split(" "), self.inner - 4, " "):
+        for words in wrapped([word for part in parts for word in part.text.split(" ")], self.inner - 4, " "):
             free = self.inner - 2 - cells(words)
             before, after = (2, free) if side is Side.CLIENT else (free, 2)
-            text = [Span(" " * before), Span(words, part.style), Span(" " * after)]
+            text = [Span(" " * before), Span(words, parts[0].style), Span(" " * after)]
             lines.append(self.row("", "", Span(""), [Span("│", "lifeline"), *text, Span("│", "lifeline")], Span("")))
         return lines
 

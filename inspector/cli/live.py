@@ -1,0 +1,52 @@
+"""What a live capture shows: packets as they arrive, several conversations at a time."""
+
+import sys
+from weakref import WeakKeyDictionary
+
+from inspector.render.terminal import Painter
+from inspector.tcp.states import TcpState
+from inspector.trace.conversation import Row
+from inspector.trace.live import Arrival, LiveConversation
+from inspector.views.ladder import Ladder, LadderOptions
+from inspector.views.packets import packet_view
+
+_OVER = (TcpState.CLOSED, TcpState.TIME_WAIT)
+
+
+class LiveView:
+    """Paints arrivals: each conversation has its own ladder, their rows interleave as they come.
+
+    What it remembers of a conversation goes when the trace lets the conversation go.
+    """
+
+    def __init__(self, painter: Painter, drawing: LadderOptions) -> None:
+        self._painter = painter
+        self._drawing = drawing
+        self._ladders: WeakKeyDictionary[LiveConversation, Ladder] = WeakKeyDictionary()
+        self._finished: WeakKeyDictionary[LiveConversation, bool] = WeakKeyDictionary()
+
+    def show(self, arrival: Arrival) -> None:
+        """The lines that a packet adds; they are seen at the next ``flush``."""
+        conversation = arrival.conversation
+        if conversation is None:
+            self._painter.paint_all(packet_view((arrival.record,), self._painter.width))
+            return
+        lines = []
+        ladder = self._ladders.get(conversation)
+        if ladder is None:
+            ladder = self._ladders[conversation] = Ladder(self._drawing)
+            lines += ladder.head(conversation.summary())
+        lines += ladder.feed(arrival.row)
+        if _is_over(arrival.row) and conversation not in self._finished:
+            self._finished[conversation] = True
+            lines += ladder.finish(conversation.summary(), conversation.reader.end())
+        self._painter.paint_all(lines)
+
+    def flush(self) -> None:
+        """Let the lines be seen."""
+        sys.stdout.flush()
+
+
+def _is_over(row: Row) -> bool:
+    report = row.report
+    return report is not None and report.client.state in _OVER and report.server.state in _OVER

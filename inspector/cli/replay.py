@@ -1,0 +1,91 @@
+"""``inspector replay``: the ladders of a capture file, at once, in its own rhythm, or step by step."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+
+from inspector.cli.common import chosen_conversations, exit_status, ladder_options, opened_trace, selection_of, table_entries
+from inspector.cli.keys import one_key
+from inspector.render.terminal import Painter, painter_for
+from inspector.text import say
+from inspector.trace.conversation import Conversation
+from inspector.trace.trace import Trace
+from inspector.views.ladder import Ladder, LadderOptions, ladder_of, legend
+from inspector.views.line import Line
+from inspector.views.table import table_lines
+
+_MOST_LADDERS = 20
+_PAYLOAD_SHOWN_BYTES = 256
+_NS_PER_S = 1e9
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw them; exit status 3 when the capture is damaged."""
+    with opened_trace(options.file) as trace:
+        painter = painter_for(options)
+        conversations = chosen_conversations(trace, options)
+        drawing = ladder_options(options, painter)
+        if len(conversations) > _MOST_LADDERS:
+            painter.paint_all(table_lines(table_entries(trace, conversations, selection_of(options)), painter.width))
+            print(say("command.many_ladders", file=options.file), file=sys.stderr)
+        elif options.step or options.speed:
+            _in_time(trace, conversations, painter, drawing, options)
+        else:
+            _at_once(trace, conversations, painter, drawing)
+        if not conversations:
+            print(say("command.nothing_to_draw", count=len(trace)), file=sys.stderr)
+        return exit_status(trace)
+
+
+def _at_once(trace: Trace, conversations: list[Conversation], painter: Painter, drawing: LadderOptions) -> None:
+    inferred = False
+    for index, conversation in enumerate(conversations):
+        rows, end = trace.rows(conversation.number, _PAYLOAD_SHOWN_BYTES)
+        lines = ladder_of(conversation, end, rows, drawing)
+        inferred = inferred or any(span.style == "state.inferred" for line in lines for span in line.spans)
+        if index:
+            painter.paint(Line())
+        painter.paint_all(lines)
+    if inferred:
+        painter.paint_all(legend(drawing))
+
+
+def _in_time(
+    trace: Trace,
+    conversations: list[Conversation],
+    painter: Painter,
+    drawing: LadderOptions,
+    options: argparse.Namespace,
+) -> None:
+    """Rows of all conversations in the order of the capture, each when a key is pressed or its time has come."""
+    last_ns: int | None = None
+    for lines, time_ns in _rows_in_order(trace, conversations, drawing):
+        if options.step and last_ns is not None and not one_key():
+            return
+        if options.speed and last_ns is not None:
+            time.sleep(max(0, time_ns - last_ns) / _NS_PER_S / options.speed)
+        last_ns = time_ns
+        for line in lines:
+            painter.paint(line)
+
+
+def _rows_in_order(
+    trace: Trace, conversations: list[Conversation], drawing: LadderOptions
+) -> Iterator[tuple[list[Line], int]]:
+    """What each packet adds to the picture, and when it came."""
+    entries, ladders = {}, {}
+    for conversation in conversations:
+        rows, end = trace.rows(conversation.number, _PAYLOAD_SHOWN_BYTES)
+        ladders[conversation.number] = Ladder(drawing)
+        entries[conversation.number] = conversation, end, rows
+    order = [
+        (row.packet, number, place) for number, (_, _, rows) in entries.items() for place, row in enumerate(rows)
+    ]
+    for _, number, place in sorted(order):
+        conversation, end, rows = entries[number]
+        lines = ladders[number].head(conversation) if place == 0 else []
+        lines += ladders[number].feed(rows[place])
+        if place == len(rows) - 1:
+            lines += ladders[number].finish(conversation, end)
+        yield lines, rows[place].time_ns

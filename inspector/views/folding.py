@@ -1,0 +1,59 @@
+"""Long runs of like packets, as one row."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from inspector.tcp.segment import Flag
+from inspector.text import say
+from inspector.trace.conversation import Row
+from inspector.views.placement import Marks
+from inspector.views.quantities import count, data_bytes
+
+_SHORTEST_RUN = 13  # more than twelve
+_SHOWN_AT_EACH_END = 2
+_EVENTFUL_FLAGS = ~int(Flag.ACK | Flag.PSH)
+
+
+class Fold(NamedTuple):
+    """Rows ``start`` up to, not including, ``end`` are drawn as one."""
+
+    start: int
+    end: int
+
+
+def folds(rows: Sequence[Row], marks: Sequence[Marks], starts: frozenset[int]) -> dict[int, Fold]:
+    """What to fold, by its first row; a run does not go beyond a row where a phase ``starts``.
+
+    The first and last rows of a run stay, as examples of the rest.
+    """
+    found: dict[int, Fold] = {}
+    start = 0
+    for at in range(len(rows) + 1):
+        ends = at == len(rows) or not _is_uneventful(rows[at], marks[at])
+        if not ends and at not in starts:
+            continue
+        if at - start >= _SHORTEST_RUN:
+            fold = Fold(start + _SHOWN_AT_EACH_END, at - _SHOWN_AT_EACH_END)
+            found[fold.start] = fold
+        start = at + 1 if ends else at
+    return found
+
+
+def folded_words(rows: Sequence[Row]) -> str:
+    """What folded rows have in common: "38 segments · 55,024 B · ACKs 19"."""
+    if rows[0].report is None:
+        words = [say("ladder.folded_datagrams", count=count(len(rows)))]
+    else:
+        words = [say("ladder.folded_segments", count=count(len(rows)))]
+    words.append(data_bytes(sum([row.payload_bytes for row in rows])))
+    acks = sum([row.report is not None and not row.payload_bytes for row in rows])
+    if acks:
+        words.append(say("ladder.folded_acks", acks=count(acks)))
+    return " · ".join(words)
+
+
+def _is_uneventful(row: Row, marks: Marks) -> bool:
+    if any(marks) or row.notice is not None or row.comment or row.fragment:
+        return False
+    report = row.report
+    return report is None or not (report.analysis or report.segment.flags & _EVENTFUL_FLAGS)
