@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from inspector.decode.columns import Mark, PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
 from inspector.decode.protocols import icmp_name, protocol_name
 from inspector.tcp.connection import Connection
-from inspector.tcp.options import parse_options
+from inspector.tcp.options import NO_OPTIONS, parse_options
 from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Segment
 from inspector.tcp.states import Side
@@ -79,6 +80,14 @@ def values_of(columns: PacketColumns, rows: npt.NDArray[np.intp], first_packet: 
     """The chosen rows as Python numbers; ``first_packet`` is the number of the columns' first row."""
     fields = (getattr(columns, name)[rows].tolist() for name in PacketValues._fields[1:])
     return map(PacketValues._make, zip((rows + first_packet).tolist(), *fields, strict=True))
+
+
+def segments_of(columns: PacketColumns, rows: npt.NDArray[np.intp]) -> Iterator[tuple[int, Segment]]:
+    """(conversation, segment without options) of rows that are whole segments of columns from packet 1 on."""
+    sides = map((Side.CLIENT, Side.SERVER).__getitem__, ((columns.mark[rows] & _TO_CLIENT) != 0).tolist())
+    fields = (getattr(columns, name)[rows].tolist() for name in ("seq", "ack", "flags", "window", "payload_bytes"))
+    segments = zip((rows + 1).tolist(), columns.time_ns[rows].tolist(), sides, *fields, repeat(NO_OPTIONS))
+    return zip(columns.conversation[rows].tolist(), map(Segment._make, segments), strict=True)
 
 
 class ConversationReader:

@@ -16,7 +16,7 @@ from inspector.tcp.connection import Connection
 from inspector.tcp.outcome import Course
 from inspector.tcp.reassembly import Gap, Piece, StreamAssembler
 from inspector.tcp.report import Outcome, SegmentReport
-from inspector.tcp.segment import Flag, Segment
+from inspector.tcp.segment import Flag
 from inspector.tcp.states import Side
 from inspector.tcp.tracker import Tracker
 from inspector.text.problems import DamageProblem
@@ -25,7 +25,7 @@ from inspector.trace.counts import Counts, joined
 from inspector.trace.deciding import deciding_rows
 from inspector.trace.grouping import TCP, Instance, is_segment
 from inspector.trace.intake import Intake
-from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
+from inspector.trace.reader import ConversationReader, PacketValues, Recorder, segments_of, values_of
 from inspector.trace.selection import Selection
 
 _SYN, _ACK = int(Flag.SYN), int(Flag.ACK)
@@ -132,7 +132,7 @@ class Trace:
         ends: dict[int, ConnectionEnd] = {}
         rows = self._chosen(selection)
         rows = deciding_rows(self.columns, rows[is_segment(self.columns)[rows]])
-        for number, group in groupby(self._segments(rows), itemgetter(0)):
+        for number, group in groupby(segments_of(self.columns, rows), itemgetter(0)):
             tracker = Tracker()
             course = Course(tracker)
             for _, segment in group:
@@ -217,12 +217,6 @@ class Trace:
                 self.columns, self._addresses, self._intake.quoted, 1
             )
         return np.flatnonzero(chosen)
-
-    def _segments(self, rows: npt.NDArray[np.intp]) -> Iterator[tuple[int, Segment]]:
-        """(conversation, segment) of the rows, which are whole segments; SYNs with their options."""
-        for start in range(0, len(rows), _SLICE):
-            for values in values_of(self.columns, rows[start : start + _SLICE]):
-                yield values.conversation, values.segment(self._syn_frame(values))
 
     def _syn_frame(self, values: PacketValues) -> bytes:
         """The frame of a segment whose options matter to the analysis, else nothing."""
