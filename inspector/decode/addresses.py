@@ -21,8 +21,10 @@ class AddressTable:
         return number
 
     def numbers(self, packed: list[bytes]) -> list[int]:
-        """The numbers of many."""
-        return [self.number(address) for address in packed]
+        """The numbers of many, as ``number`` gives them."""
+        for address in dict.fromkeys(packed):
+            self.number(address)
+        return list(map(self._numbers.__getitem__, packed))
 
     def find(self, packed: bytes) -> int | None:
         """The number of a 16-byte address; None when no packet had it."""

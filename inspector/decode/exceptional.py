@@ -189,7 +189,7 @@ def _transport(frame: Bytes, datagram: _Datagram, addresses: AddressTable) -> De
     else:
         captured = min(len(frame), datagram.end)
         if captured < datagram.start + _LEAST_BYTES:
-            headers = _without_transport(datagram._replace(mark=datagram.mark | _MALFORMED, end=datagram.start))
+            headers = _without_transport(datagram._replace(mark=datagram.mark | _MALFORMED, start=0, end=0))
         else:
             headers = read(frame, datagram, captured, addresses)
     if datagram.mark & _FRAGMENT_MARK:
@@ -222,7 +222,7 @@ def _tcp(frame: Bytes, datagram: _Datagram, captured: int, addresses: AddressTab
     payload = start + (offset >> 4) * 4
     if not start + 20 <= payload <= end:
         mark |= _MALFORMED
-        payload = end = start
+        payload = end = 0
     return DecodedHeaders(
         *(network, protocol, source, destination, source_port, destination_port, seq, ack, window, flags, mark),
         *(start, payload, end - payload),
@@ -232,13 +232,15 @@ def _tcp(frame: Bytes, datagram: _Datagram, captured: int, addresses: AddressTab
 def _udp(frame: Bytes, datagram: _Datagram, captured: int, addresses: AddressTable) -> DecodedHeaders:
     network, protocol, source, destination, mark, start, end, _, _ = datagram
     whole = captured >= start + 8
-    fields = _UDP.unpack_from(frame, start) if whole else _UDP.unpack(_whole_fields(frame[start:captured], _UDP_FIELD_ENDS))
+    fields = (
+        _UDP.unpack_from(frame, start) if whole else _UDP.unpack(_whole_fields(frame[start:captured], _UDP_FIELD_ENDS))
+    )
     source_port, destination_port, udp_bytes = fields
     if udp_bytes == 0 and whole and network == Network.IPV6:  # a jumbogram, RFC 2675 section 4
         udp_bytes = end - start
     if not whole or udp_bytes < 8 or (start + udp_bytes > end and not mark & _FRAGMENT_MARK):
         mark |= _MALFORMED
-    payload = start + 8 if udp_bytes >= 8 else start
+    payload = start + 8 if udp_bytes >= 8 else 0
     payload_bytes = max(0, min(start + udp_bytes, end) - start - 8)
     return DecodedHeaders(
         *(network, protocol, source, destination, source_port, destination_port, 0, 0, 0, 0, mark),
@@ -252,7 +254,7 @@ def _icmp(frame: Bytes, datagram: _Datagram, captured: int, addresses: AddressTa
     quoted, identifier, payload = None, 0, start + 8
     if captured < payload:
         mark |= _MALFORMED
-        payload = end = start
+        payload = end = 0
     elif kind in ICMP_ECHO[protocol]:
         identifier = number(frame, start + 4)
     elif kind in ICMP_ERRORS[protocol]:
@@ -291,7 +293,7 @@ def _quoted(data: Bytes, network: int, addresses: AddressTable) -> QuotedDatagra
 
 
 def _whole_fields(header: Bytes, ends: tuple[int, ...]) -> bytes:
-    """A header that breaks off, up to its last whole field; zeros for the rest. ``ends`` fall; the first is the size."""
+    """A header that breaks off, up to its last whole field; zeros for the rest. The first of ``ends`` is its size."""
     kept = next((end for end in ends if end <= len(header)), _LEAST_BYTES)
     return bytes(header[:kept]).ljust(ends[0], b"\0")
 

@@ -17,7 +17,7 @@ from inspector.decode.columns import Mark, Network, PacketColumns
 from inspector.decode.exceptional import DecodedHeaders, FragmentKey, QuotedDatagram, decode_frame
 from inspector.decode.protocols import ICMP_ECHO, TCP, UDP
 
-_FEW = 12  # a batch below this is decoded faster one by one
+_FEW = 20  # a batch below this is decoded faster one by one
 _FRAGMENTED_DATAGRAMS_KEPT = 1024
 _LINK_BYTES = 20  # the longest link header of the common case: cooked version 2
 _IPV4_LONGEST, _IPV6_BYTES, _TCP_BYTES = 60, 40, 20
@@ -117,7 +117,7 @@ def _decode_common(batch: FrameBatch, columns: PacketColumns, addresses: Address
     start = network_at + datagrams.header_bytes
     end = np.minimum(np.maximum(batch.wire_bytes, batch.captured_bytes), network_at + datagrams.total_bytes)
     transport = _gather(batch.buffer, offset + start, _TCP_BYTES)
-    common = (offset == batch.offset) & (is_v4 | is_v6) & datagrams.plain
+    common: Booleans = (offset == batch.offset) & (is_v4 | is_v6) & datagrams.plain
     common &= _fill_transport(columns, batch, transport, datagrams.protocol, start, end)
     _fill_network(columns, ip, is_v6, common, addresses)
     return common
@@ -131,14 +131,16 @@ def _datagrams(ip: U8, is_v6: Booleans) -> _Datagrams:
     v6_plain = (version == 6) & (numbers[:, 2] > 0)
     header_bytes = np.where(is_v6, _IPV6_BYTES, v4_header_bytes)
     total_bytes = np.where(is_v6, numbers[:, 2].astype(np.int64) + _IPV6_BYTES, numbers[:, 1])
-    return _Datagrams(np.where(is_v6, v6_plain, v4_plain), header_bytes, total_bytes, np.where(is_v6, ip[:, 6], ip[:, 9]))
+    return _Datagrams(
+        np.where(is_v6, v6_plain, v4_plain), header_bytes, total_bytes, np.where(is_v6, ip[:, 6], ip[:, 9])
+    )
 
 
 def _fill_transport(
     columns: PacketColumns, batch: FrameBatch, transport: U8, protocol: U8, start: I64, end: I64
 ) -> Booleans:
-    """Fill in what the transport headers say, which begin at ``start`` of their frames; ``end`` is that of the datagram,
-    captured or not. Returns which are whole headers of TCP, UDP and echoes."""
+    """Fill in what the transport headers say, which begin at ``start`` of their frames; ``end`` is where the datagrams
+    end, captured or not. Returns which are whole headers of TCP, UDP and echoes."""
     numbers, long_numbers = transport.view(">u2"), transport.view(">u4")
     tcp, udp = protocol == TCP, protocol == UDP
     echo = _IS_ECHO[protocol, transport[:, 0]]
@@ -160,9 +162,7 @@ def _fill_transport(
     return whole & (start + header_bytes <= payload_end) & (payload_end <= end)
 
 
-def _fill_network(
-    columns: PacketColumns, ip: U8, is_v6: Booleans, common: Booleans, addresses: AddressTable
-) -> None:
+def _fill_network(columns: PacketColumns, ip: U8, is_v6: Booleans, common: Booleans, addresses: AddressTable) -> None:
     numbers = ip.view(">u4")
     columns.network[:] = np.where(is_v6, Network.IPV6, Network.IPV4)
     columns.source[:] = numbers[:, 3]
@@ -194,12 +194,13 @@ def _gather(buffer: Buffer, at: I64, size: int) -> U8:
 
 
 def _number(buffer: U8, at: I64) -> U16:
-    number: U16 = buffer[at].astype(np.uint16) << 8 | buffer[at + 1]
-    return number
+    numbers: U16 = _gather(buffer, at, 2).view(">u2")[:, 0].astype(np.uint16)
+    return numbers
 
 
 def _ethernet(buffer: U8, at: I64) -> Found:
-    network_at, kind = np.full(len(at), 14), _number(buffer, at + 12)
+    network_at: I64 = np.full(len(at), 14, np.int64)
+    kind = _number(buffer, at + 12)
     tagged = np.flatnonzero(_IS_VLAN_TAG[kind])
     if len(tagged):
         network_at[tagged] = 18

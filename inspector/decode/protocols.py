@@ -1,5 +1,6 @@
-"""Names of protocols and of ICMP messages."""
+"""Names of protocols, of link types and of ICMP messages."""
 
+from inspector.decode import linktypes as links
 from inspector.decode.columns import Network
 
 TCP = 6
@@ -32,7 +33,25 @@ _IP_PROTOCOLS = {
     112: "VRRP",
     115: "L2TP",
     132: "SCTP",
+    135: "MOBILITY",
     136: "UDPLITE",
+    137: "MPLS-IN-IP",
+}
+
+_LINK_TYPES = {
+    links.LINKTYPE_NULL: "NULL",
+    links.LINKTYPE_ETHERNET: "ETHERNET",
+    links.LINKTYPE_PPP: "PPP",
+    links.LINKTYPE_FDDI: "FDDI",
+    links.LINKTYPE_RAW_BSD: "RAW",
+    links.LINKTYPE_RAW_OPENBSD: "RAW",
+    links.LINKTYPE_PPP_HDLC: "PPP_HDLC",
+    links.LINKTYPE_RAW: "RAW",
+    links.LINKTYPE_LOOP: "LOOP",
+    links.LINKTYPE_LINUX_SLL: "LINUX_SLL",
+    links.LINKTYPE_IPV4: "IPV4",
+    links.LINKTYPE_IPV6: "IPV6",
+    links.LINKTYPE_LINUX_SLL2: "LINUX_SLL2",
 }
 
 _UNREACHABLE = {
@@ -41,6 +60,8 @@ _UNREACHABLE = {
     2: "protocol_unreachable",
     3: "port_unreachable",
     4: "fragmentation_needed",
+    9: "administratively_prohibited",
+    10: "administratively_prohibited",
     13: "administratively_prohibited",
 }
 _UNREACHABLE_V6 = {
@@ -81,7 +102,15 @@ def protocol_name(network: int, protocol: int) -> str:
         return "ARP"
     if network == Network.OTHER:
         return "OTHER"
+    if network == Network.IPV6 and protocol == 0:
+        return "IPV6"  # the chain of headers breaks off
     return _IP_PROTOCOLS.get(protocol, f"IP-{protocol}")
+
+
+def link_type_name(link_type: int) -> str:
+    """The name of a link type without its ``LINKTYPE_`` (www.tcpdump.org/linktypes.html); ``LINK-<n>`` for one that is
+    not decoded."""
+    return _LINK_TYPES.get(link_type, f"LINK-{link_type}")
 
 
 def icmp_name(protocol: int, kind: int, code: int) -> str:

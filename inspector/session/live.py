@@ -44,7 +44,7 @@ class LiveSession:
         self._limits = limits or Limits()
 
     def events(self, over: Callable[[], bool] = lambda: False) -> Iterator[Arrival | None]:
-        """Each packet as it arrives; None whenever the source is quiet, so that the reader can look at the clock.
+        """Each packet as it arrives; None after each batch, at least ten times a second: time to look at the clock.
 
         Ends when the capture is stopped, a limit is reached, or ``over`` says so while the source is quiet.
         """
@@ -56,8 +56,7 @@ class LiveSession:
             if self._writer is not None and len(rows):
                 self._write(self._writer, batch, rows)
             yield from self.trace.feed(batch, columns, rows)
-            if not len(rows):
-                yield None
+            yield None
             enough = self._limits.packets is not None and self.trace.shown >= self._limits.packets
             timed_out = (
                 self._limits.duration_ns is not None and time.monotonic_ns() - started_ns >= self._limits.duration_ns

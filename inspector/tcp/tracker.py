@@ -253,7 +253,7 @@ class Tracker:
         """What an ACK without SYN shows of its sender's part in the handshake, or in a connection begun before."""
         packet = segment.packet
         if sender.state is TcpState.SYN_SENT:
-            if sender.syn_acked and _acknowledges_syn(segment, receiver):
+            if _acknowledges_syn(segment, receiver):
                 self._apply(sender, Event.GOT_SYN_ACK, sender.syn_passed, Known.SEEN)
             elif receiver.isn is None:  # the SYN,ACK was not captured
                 self._apply(sender, Event.GOT_SYN_ACK, packet, Known.INFERRED)

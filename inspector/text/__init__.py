@@ -7,14 +7,14 @@ the parameter ``count`` is 1.
 
 import tomllib
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 _DEFAULT_LANGUAGE = "en"
 
 
 @cache
 def _area(name: str) -> dict[str, dict[str, str]]:
-    return tomllib.loads(resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def say(key: str, /, **parameters: object) -> str:
@@ -28,6 +28,5 @@ def say(key: str, /, **parameters: object) -> str:
 
 def load_all() -> None:
     """Read every text now, for a process that will lose the right to read its own files."""
-    for file in resources.files(__name__).iterdir():
-        if file.name.endswith(".toml"):
-            _area(file.name.removesuffix(".toml"))
+    for file in Path(__file__).parent.glob("*.toml"):
+        _area(file.stem)
