@@ -1,6 +1,6 @@
 """The scenarios of ``scenarios/tcp_*.toml``, which specify states and outcomes, run.
 
-A row of ``segments`` is: segment | client's state after it | server's state after it | what its receiver is expected in.
+A row of ``segments`` is: segment | client's state after it | server's | the state its receiver is expected in, if new.
 A segment is its sender (C, S), its flags, and ``seq``, ``ack``, ``data`` (payload bytes) and ``win`` where not 0; the
 first is packet 1. "?" marks what is inferred. Besides:
 
@@ -78,7 +78,9 @@ def test_states_after_every_segment(scenario: Scenario, first_numbers: tuple[int
     assert f"{written(client_end)} | {written(server_end)}" == scenario.get("ends", f"{client} | {server}")
     assert (outcome.opening, outcome.closing) == (scenario["opening"], scenario["closing"])
     assert (outcome.closed_by.name.lower() if outcome.closed_by is not None else None) == scenario.get("closed_by")
-    unexpected = [f"{miss.packet}: {miss.side.name.lower()} {miss.state}, {miss.event}" for miss in connection.unexpected]
+    unexpected = [
+        f"{miss.packet}: {miss.side.name.lower()} {miss.state}, {miss.event}" for miss in connection.tracker.unexpected
+    ]
     assert unexpected == scenario.get("unexpected", [])
 
 
@@ -97,5 +99,7 @@ def test_transitions_follow_each_other(scenario: Scenario) -> None:
 
 
 def test_the_states_of_the_rfc_are_all_in_the_scenarios() -> None:
-    said = {column.strip(" ?") for _, scenario in SCENARIOS for row in scenario["segments"] for column in row.split("|")[1:]}
+    said = {
+        column.strip(" ?") for _, scenario in SCENARIOS for row in scenario["segments"] for column in row.split("|")[1:]
+    }
     assert set(TcpState) <= said

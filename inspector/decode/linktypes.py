@@ -58,7 +58,7 @@ def _ethertype(frame: Bytes, offset: int) -> Found:
 
 def _llc(frame: Bytes, offset: int) -> Found:
     """802.2: only its SNAP form has an EtherType."""
-    if frame[offset : offset + 6] != _LLC_SNAP_ETHERNET:
+    if not _LLC_SNAP_ETHERNET.startswith(bytes(frame[offset : offset + 6])):
         return offset, 0
     return (offset + 8, number(frame, offset + 6)) if len(frame) >= offset + 8 else None
 

@@ -99,10 +99,7 @@ class _Endpoint:
     @property
     def size(self) -> int:
         """Bytes of data that it has sent, to judge by the numbers."""
-        if self.before is End.SYN_SENT and self.state is End.RESET and not self.sent and self.acked:
-            return 0
-        size = max(self.sent, self.acked, 0)
-        return max(size - 1 - (self.fin_end is not None), 0)
+        return max(max(self.sent, self.acked) - 1 - (self.fin_end is not None), 0)
 
     @property
     def is_clean(self) -> bool:

@@ -73,6 +73,7 @@ class Endpoint:
     def __init__(self, side: Side) -> None:
         self.side = side
         self.now = _UNKNOWN
+        self.before_inference: TcpState | None = None  # where it stood before the ACK of its FIN, or a reset
         self.forget()
 
     def forget(self) -> None:
@@ -88,7 +89,6 @@ class Endpoint:
         self.syn_acked = 0  # packet with the peer's ACK of its SYN
         self.fin_acked = 0  # packet with the peer's ACK of its FIN
         self.reset_passed = 0  # packet with the peer's RST
-        self.before_inference: TcpState | None = None  # where it stood before the ACK of its FIN, or a reset
 
     @property
     def state(self) -> TcpState:
@@ -98,6 +98,7 @@ class Endpoint:
     def assume(self, state: TcpState, known: Known = Known.INFERRED) -> None:
         """Stand somewhere without having moved there in this capture."""
         self.now = _STATES[state, known]
+        self.before_inference = None
 
     def sent(self, segment: Segment) -> None:
         """Remember its segment; a SYN and a FIN take one sequence number each."""
@@ -295,7 +296,6 @@ class Tracker:
             sender.fin_acked = 0
         if (again or reset_passed) and sender.before_inference is not None:
             sender.assume(sender.before_inference, Known.SEEN)
-            sender.before_inference = None
         self._apply(sender, Event.SENT_FIN, segment.packet, Known.SEEN)
         if reset_passed:  # its reset was still on its way
             self._receive_reset(sender, reset_passed)
