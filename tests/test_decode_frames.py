@@ -132,11 +132,18 @@ def test_a_segment_is_found(packet: bytes, expected: dict[str, int]) -> None:
     ],
 )
 def test_malformed_keeps_what_could_be_read(packet: bytes, expected: dict[str, int | str]) -> None:
-    _says(_one(packet), mark=Mark.MALFORMED, payload_bytes=0, **expected)
+    for row in decode(*[Frame(packet)] * 30):
+        _says(row, mark=Mark.MALFORMED, payload_bytes=0, **expected)
 
 
 def test_udp_length_beyond_the_datagram_is_malformed() -> None:
-    _says(_one(ipv4(udp(b"abc", udp_bytes=60), UDP)), mark=Mark.MALFORMED, payload_bytes=3, source_port=40000)
+    for row in decode(*[Frame(ipv4(udp(b"abc", udp_bytes=60), UDP))] * 30):
+        _says(row, mark=Mark.MALFORMED, payload_bytes=3, source_port=40000)
+
+
+def test_the_last_frames_of_a_buffer_are_read_from_their_own_place() -> None:
+    rows = decode(*[Frame(ipv4(tcp(bytes(10), seq=number))) for number in range(40)])
+    assert [row["seq"] for row in rows] == list(range(40))
 
 
 @pytest.mark.parametrize(

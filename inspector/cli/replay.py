@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from inspector.cli.common import chosen_conversations, exit_status, ladder_options, opened_trace, selection_of, table_entries
 from inspector.cli.keys import one_key
@@ -30,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
             painter.paint_all(table_lines(table_entries(trace, conversations, selection_of(options)), painter.width))
             print(say("command.many_ladders", file=options.file), file=sys.stderr)
         elif options.step or options.speed:
-            _in_time(trace, conversations, painter, drawing, options)
+            several = len(conversations) > 1  # their rows interleave, so each needs the number of its own
+            _in_time(trace, conversations, painter, replace(drawing, live=several), options)
         else:
             _at_once(trace, conversations, painter, drawing)
         if not conversations:

@@ -128,11 +128,10 @@ def _datagrams(ip: U8, is_v6: Booleans) -> _Datagrams:
     version = ip[:, 0] >> 4
     v4_header_bytes = (ip[:, 0] & 15).astype(np.int64) * 4
     v4_plain = (version == 4) & (v4_header_bytes >= 20) & (numbers[:, 3] & 0x3FFF == 0)
-    v6_plain = (version == 6) & (numbers[:, 2] > 0)
     header_bytes = np.where(is_v6, _IPV6_BYTES, v4_header_bytes)
     total_bytes = np.where(is_v6, numbers[:, 2].astype(np.int64) + _IPV6_BYTES, numbers[:, 1])
     return _Datagrams(
-        np.where(is_v6, v6_plain, v4_plain), header_bytes, total_bytes, np.where(is_v6, ip[:, 6], ip[:, 9])
+        np.where(is_v6, version == 6, v4_plain), header_bytes, total_bytes, np.where(is_v6, ip[:, 6], ip[:, 9])
     )
 
 

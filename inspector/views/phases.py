@@ -189,6 +189,8 @@ def _opening_rule(rows: Sequence[Row], end: ConnectionEnd | None) -> Rule:
     if opening is Opening.UNANSWERED:
         waited = duration(rows[-1].time_ns - rows[0].time_ns)
         figure = say("ladder.tries", count=sum([row.report is not None for row in rows]), time=waited)
+        if any(row.notice is not None for row in rows):
+            return Rule(say("ladder.opening_unreachable"), figure)
     return Rule(say(f"ladder.opening_{opening}"), figure)
 
 
