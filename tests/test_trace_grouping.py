@@ -1,4 +1,4 @@
-"""Conversations: both directions meet, a new SYN on used endpoints is a new connection, errors go to what they quote."""
+"""Conversations: both directions meet, a new SYN on used endpoints is a new connection, errors follow their quote."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -6,7 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from inspector.cli.common import chosen_conversations, exit_status, ladder_options, opened_trace, selection_of, table_entries
+from inspector.cli.common import (
+    chosen_conversations,
+    exit_status,
+    ladder_options,
+    opened_trace,
+    selection_of,
+    table_entries,
+)
 from inspector.cli.keys import one_key
 from inspector.render.terminal import Painter, painter_for
 from inspector.text import say
@@ -81,9 +88,7 @@ def _rows_in_order(
         rows, end = trace.rows(conversation.number, _PAYLOAD_SHOWN_BYTES)
         ladders[conversation.number] = Ladder(drawing)
         entries[conversation.number] = conversation, end, rows
-    order = [
-        (row.packet, number, place) for number, (_, _, rows) in entries.items() for place, row in enumerate(rows)
-    ]
+    order = [(row.packet, number, place) for number, (_, _, rows) in entries.items() for place, row in enumerate(rows)]
     for _, number, place in sorted(order):
         conversation, end, rows = entries[number]
         lines = ladders[number].head(conversation) if place == 0 else []

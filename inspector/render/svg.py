@@ -16,7 +16,7 @@ def export_svg(lines: Iterable[Line], title: str, width: int, *, light: bool = F
     """The lines as they look in a terminal of that many cells, dark or light."""
     from rich._export_format import CONSOLE_SVG_FORMAT
     from rich.console import Console
-    from rich.terminal_theme import DIMMED_MONOKAI, SVG_EXPORT_THEME
+    from rich.terminal_theme import SVG_EXPORT_THEME
 
     console = Console(
         record=True, width=width, file=StringIO(), force_terminal=True, color_system="standard", highlight=False

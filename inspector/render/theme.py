@@ -1,7 +1,7 @@
 """The one theme: what each style name of a view looks like, in the sixteen colours of the terminal's own palette.
 
-They are readable on dark and on light because the terminal's user made them so. Yellow and white are never the colour of
-a word. Colour is never the only sign of anything.
+They are readable on dark and on light because the terminal's user made them so. Yellow and white are never the colour
+of a word. Colour is never the only sign of anything.
 """
 
 THEME = {

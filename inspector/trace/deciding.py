@@ -50,7 +50,8 @@ def deciding_rows(columns: PacketColumns, rows: Rows) -> Rows:
     odd = _odd_resets(columns, rows, conversation, side)
     if len(odd):
         chosen |= np.isin(conversation, conversation[odd])  # 5
-    return rows[chosen]
+    selected: Rows = rows[chosen]
+    return selected
 
 
 def _place(conversation: npt.NDArray[np.uint32], side: npt.NDArray[np.int8]) -> _Indices:
@@ -96,7 +97,8 @@ def _odd_resets(
     seq = columns.seq[rows[resets]]
     at_end = (own >= 0) & (columns.seq[rows[own]] + taken.astype(np.uint32) == seq)
     at_ack = columns.ack[rows[other]] == seq
-    return resets[(other >= 0) & ~at_end & ~at_ack]
+    odd: _Indices = resets[(other >= 0) & ~at_end & ~at_ack]
+    return odd
 
 
 def _previous_of(

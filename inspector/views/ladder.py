@@ -4,7 +4,7 @@
 twice; it says what is known when it is drawn.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inspector.tcp.segment import Flag
@@ -15,7 +15,6 @@ from inspector.views import rfc_notation
 from inspector.views.folding import folded_words, folds
 from inspector.views.labels import (
     RESENT,
-    FittedLabel,
     Label,
     comment_part,
     datagram_label,
@@ -232,8 +231,7 @@ class _Drawing:
         stroke, label = self._arrow(row)
         fitted = fit(label, self._layout.label_room, ascii_only=self._options.ascii)
         lines = [self._row(row, marks, 0, self._layout.arrow(row.side, stroke, fitted))]
-        for extra in range(1, max(map(len, marks))):
-            lines.append(self._row(row, marks, extra, self._layout.lifelines()))
+        lines += (self._row(row, marks, extra, self._layout.lifelines()) for extra in range(1, max(map(len, marks))))
         for parts in (fitted.below, comment_part(row, ascii_only=self._options.ascii)):
             lines += map(self._line, self._layout.note(parts, row.side))
         return lines
@@ -247,9 +245,7 @@ class _Drawing:
         return [self._line(self._layout.folded(words, time))]
 
     def _row(self, row: Row, marks: Marks, at: int, middle: list[Span]) -> Line:
-        client, server = (
-            self._layout.state(states[at]) if at < len(states) else Span("") for states in marks
-        )
+        client, server = (self._layout.state(states[at]) if at < len(states) else Span("") for states in marks)
         number, time = (str(row.packet), self._time(row.time_ns)) if at == 0 else ("", "")
         return self._line(self._layout.row(number, time, client, middle, server))
 
@@ -272,7 +268,7 @@ class _Drawing:
 
     def _rfc_packet(self, row: Row, marks: Marks) -> list[Line]:
         for side in Side:
-            self._states[side:side + 1] = marks[side][-1:] or self._states[side:side + 1]
+            self._states[side : side + 1] = marks[side][-1:] or self._states[side : side + 1]
         lines = rfc_notation.packet(row, self._states, self._digits, self._width, raw_numbers=self._options.raw_numbers)
         return [self._line(line) for line in lines]
 

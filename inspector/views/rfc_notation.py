@@ -46,10 +46,9 @@ def packet(
     arrow = _ARROW[row.side]
     style = "arrow.reset" if segment.flags & Flag.RST else "arrow.data" if segment.payload_bytes else "arrow.control"
     lines = [_columns(f"{row.packet}.", client, arrow, first, server, digits, width, style)]
-    for text in (*more, *wrapped([f"({words})" for words, _ in finding_words(report)], room, " ")):
-        if text:
-            lines.append([Span(" " * (digits + 2 + _STATE + _ARROW_CELLS)), Span(text, "label.problem")])
-    return lines
+    margin = Span(" " * (digits + 2 + _STATE + _ARROW_CELLS))
+    findings = wrapped([f"({words})" for words, _ in finding_words(report)], room, " ")
+    return lines + [[margin, Span(text, "label.problem")] for text in (*more, *findings) if text]
 
 
 def folded(words: str, digits: int) -> list[Span]:

@@ -1,8 +1,8 @@
 """The one gate through which captured text passes on its way to a screen.
 
 Captured bytes are hostile: a terminal would obey their escape sequences, bidirectional controls turn the text around
-them, and characters without a known width push a picture's columns apart. All of these come out as visible escapes. What
-comes out has a known width: ``cells`` and the terminal library agree on it, character by character.
+them, and characters without a known width push a picture's columns apart. All of these come out as visible escapes.
+What comes out has a known width: ``cells`` and the terminal library agree on it, character by character.
 """
 
 import codecs

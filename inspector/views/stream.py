@@ -14,9 +14,7 @@ _STYLES = {Side.CLIENT: "stream.client", Side.SERVER: "stream.server"}
 _ROW_BYTES = 16
 
 
-def stream_lines(
-    parts: Iterable[tuple[Side, Piece]], *, hexadecimal: bool = False, width: int = 100
-) -> Iterator[Line]:
+def stream_lines(parts: Iterable[tuple[Side, Piece]], *, hexadecimal: bool = False, width: int = 100) -> Iterator[Line]:
     """The pieces in order, ruled off where the sender changes. Lines of text are as long as they were sent."""
     last: Side | None = None
     dumps = {side: (_HexDump if hexadecimal else _Text)(_STYLES[side]) for side in Side}

@@ -115,9 +115,7 @@ def totals(entries: Sequence[TableEntry]) -> str:
     )
 
 
-def _chosen(
-    entries: Sequence[TableEntry], width: int
-) -> tuple[list[Column], list[list[str]], dict[str, int]]:
+def _chosen(entries: Sequence[TableEntry], width: int) -> tuple[list[Column], list[list[str]], dict[str, int]]:
     """Columns that fit, their cells, and their widths with the gap; the first four are always there."""
     first_ns = entries[0].conversation.start_ns if entries else 0
     chosen: dict[str, list[str]] = {}
