@@ -24,13 +24,17 @@ def can_capture() -> bool:
 
 
 def missing_right(argv: list[str]) -> RightProblem:
-    """The problem of having no right to capture, with the exact command that has it; ``argv`` is sys.argv.
+    """The problem of having no right to capture, with the exact command that has it; ``argv`` is sys.argv."""
+    return RightProblem("live.no-right", command=command_as_root(argv))
+
+
+def command_as_root(argv: list[str]) -> str:
+    """The command line that runs this program again, with root's rights; ``argv`` as sys.argv.
 
     Never a capability set on a file: on an interpreter it would arm every script that runs in it.
     """
     command = shlex.join([*_program(Path(argv[0])), *argv[1:]])
-    as_root = f"sudo {command}" if shutil.which("sudo") else f"su -c {shlex.quote(command)}"
-    return RightProblem("live.no-right", command=as_root)
+    return f"sudo {command}" if shutil.which("sudo") else f"su -c {shlex.quote(command)}"
 
 
 def _program(script: Path) -> list[str]:

@@ -39,12 +39,17 @@ def opened_trace(name: str) -> Iterator[Trace]:
         yield trace
 
 
+def tell(sentence: str) -> None:
+    """One line on stderr, below what stands on stdout already."""
+    sys.stdout.flush()
+    print(f"inspector: {sentence}", file=sys.stderr, flush=True)
+
+
 def exit_status(trace: Trace) -> int:
     """Tell of damage, if any, after all that could be read was shown; the status a command ends with."""
     if trace.damage is None:
         return 0
-    sys.stdout.flush()
-    print(f"inspector: {trace.damage}", file=sys.stderr)
+    tell(str(trace.damage))
     return trace.damage.exit_status
 
 

@@ -1,11 +1,10 @@
 """``inspector demo``: run a bundled client and server in a private network and draw what they send."""
 
 import argparse
-import sys
 
 from inspector.capture import bundled
 from inspector.cli import replay
-from inspector.cli.common import ladder_options
+from inspector.cli.common import ladder_options, tell
 from inspector.demos import DEMOS, Demo
 from inspector.render.terminal import Painter, painter_for
 from inspector.session.demonstration import Demonstration
@@ -43,7 +42,7 @@ def _run_live(demo: Demo, painter: Painter, drawing: LadderOptions, options: arg
         Demonstration(demo, write=options.write, overwrite=options.overwrite) as running,
         ended_by_signals(running.session.capture.stop),
     ):
-        _tell(say("demo.running", name=demo.name))
+        tell(say("demo.running", name=demo.name))
         for arrival in running.events():
             if arrival is not None and arrival.conversation is not None:
                 rows.setdefault(arrival.conversation, []).append(arrival.row)
@@ -53,7 +52,7 @@ def _run_live(demo: Demo, painter: Painter, drawing: LadderOptions, options: arg
             painter.paint(Line())
         painter.paint_all(ladder_of(conversation.summary(), conversation.reader.end(), its_rows, drawing))
     for role, status in failures:
-        _tell(say("demo.failed", name=demo.name, role=role, status=status))
+        tell(say("demo.failed", name=demo.name, role=role, status=status))
     return 1 if failures else 0
 
 
@@ -62,13 +61,8 @@ def _show_recorded(demo: Demo, options: argparse.Namespace, forbidden: RightProb
     path = bundled.find(demo.name)
     if path is None or options.write:
         raise forbidden
-    _tell(say("demo.recorded", name=demo.name, reason=str(forbidden)))
+    tell(say("demo.recorded", name=demo.name, reason=str(forbidden)))
     recorded = argparse.Namespace(
         **vars(options) | {"file": str(path), "conversation": None, "step": False, "speed": None}
     )
     return replay.run(recorded)
-
-
-def _tell(sentence: str) -> None:
-    sys.stdout.flush()
-    print(f"inspector: {sentence}", file=sys.stderr)

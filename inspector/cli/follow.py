@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 
-from inspector.cli.common import chosen_conversations, exit_status, opened_trace
+from inspector.cli.common import chosen_conversations, exit_status, opened_trace, tell
 from inspector.render.terminal import painter_for
 from inspector.tcp.reassembly import Gap, Piece
 from inspector.tcp.states import Side
@@ -42,6 +42,6 @@ def _naming_gaps(parts: Parts) -> Iterator[tuple[Side, Piece]]:
         if isinstance(part, Gap):
             direction = next(name for name, sender in _SENDERS.items() if sender is side)
             text = say("command.gap", direction=direction, count=part.end - part.start, start=part.start, end=part.end)
-            print(f"inspector: {text}", file=sys.stderr)
+            tell(text)
         else:
             yield side, part

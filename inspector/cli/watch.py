@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from inspector.cli.common import ladder_options, selection_of
+from inspector.cli.common import ladder_options, selection_of, tell
 from inspector.cli.live import LiveView
 from inspector.render.json_lines import packet_line
 from inspector.render.terminal import Painter, painter_for
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     painter.prepare()
     session = open_watch(request)
     with ended_by_signals(session.capture.stop):
-        _tell(_beginning(options))
+        tell(_beginning(options))
         try:
             _show_all(session, view, options)
         finally:
@@ -55,7 +55,7 @@ def _show_all(session: LiveSession, view: LiveView, options: argparse.Namespace)
             if session.trace.shown == 0 and time.monotonic() >= quiet_at:
                 quiet_at = float("inf")
                 found = reason(options.interface, frozenset(options.port or ()), session.trace.captured)
-                _tell(say(found.key, port=found.port, interface=found.interface))
+                tell(say(found.key, port=found.port, interface=found.interface))
         elif options.json:
             _print_json(arrival)
         else:
@@ -94,7 +94,7 @@ def _end(session: LiveSession) -> int:
     """The counts, and what went wrong if anything did; the exit status."""
     sys.stdout.flush()
     statistics = session.capture.statistics()
-    _tell(
+    tell(
         say(
             "watch.counts",
             captured=count(session.trace.captured),
@@ -104,9 +104,5 @@ def _end(session: LiveSession) -> int:
     )
     problems = [problem for problem in (session.write_problem, session.capture.ended) if problem is not None]
     for problem in problems:
-        _tell(str(problem))
+        tell(str(problem))
     return max((problem.exit_status for problem in problems), default=0)
-
-
-def _tell(sentence: str) -> None:
-    print(f"inspector: {sentence}", file=sys.stderr, flush=True)

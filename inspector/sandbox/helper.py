@@ -64,14 +64,6 @@ def main() -> None:
         _kill_all_children()
 
 
-def probe() -> None:
-    """Print the key of the reason why there can be no private network, or nothing."""
-    try:
-        enter()
-    except Problem as problem:
-        sys.stdout.write(problem.key)
-
-
 def _named(dotted: str) -> Any:
     """The object that ``package.module:name`` names."""
     module, _, name = dotted.partition(":")

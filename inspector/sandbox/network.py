@@ -22,17 +22,20 @@ GRACE_SECONDS = 0.5
 _CHANNEL_BUFFER_BYTES = 200_000  # a message is sent in one piece: an environment must fit
 
 # The interpreter is isolated from the directory it is started in, and finds modules where its owner does.
-_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from inspector.sandbox import helper; helper.{}()"
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from inspector.sandbox import helper; helper.main()"
+)
 
 Stream = int | IO[Any] | None
 
 
-def refusal() -> str | None:
-    """The text key of the reason why a private network cannot be made here, or None when it can; takes about 40 ms."""
-    ended = subprocess.run(
-        _helper_command("probe"), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    return ended.stdout or (None if ended.returncode == 0 else "sandbox.helper-failed")
+def refusal() -> Problem | None:
+    """The reason why a private network cannot be made here, or None when it can; takes about 40 ms."""
+    try:
+        with PrivateNetwork():
+            return None
+    except Problem as problem:
+        return problem
 
 
 class Program:
@@ -102,7 +105,7 @@ class PrivateNetwork:
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _CHANNEL_BUFFER_BYTES)
         with other_end:
             self._helper = subprocess.Popen(
-                _helper_command("main", str(other_end.fileno()), json.dumps(self._settings)),
+                _helper_command(str(other_end.fileno()), json.dumps(self._settings)),
                 pass_fds=[other_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -185,8 +188,8 @@ class PrivateNetwork:
             raise problem(answer["key"], **answer["parameters"])
 
 
-def _helper_command(task: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-I", "-c", _BOOT.format(task), json.dumps(sys.path), *arguments]
+def _helper_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-I", "-c", _BOOT, json.dumps(sys.path), *arguments]
 
 
 def _cannot_start(program: str, answer: dict[str, Any]) -> LiveProblem:
