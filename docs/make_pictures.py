@@ -9,7 +9,7 @@ from pathlib import Path
 from inspector.capture import bundled
 from inspector.render.svg import export_svg
 from inspector.trace.trace import Trace
-from inspector.views.ladder import LadderOptions, ladder_of
+from inspector.views.ladder import LadderOptions, ladders_of
 
 WIDTH = 100
 PICTURES = {"hello": "inspector replay hello", "udp": "inspector replay udp"}
@@ -21,7 +21,7 @@ def draw(name: str, title: str) -> str:
     assert path is not None, name
     with Trace.read(str(path)) as trace:
         rows, end = trace.rows(1)
-        lines = ladder_of(trace.conversation(1), end, rows, LadderOptions(width=WIDTH, legend=False))
+        lines = list(ladders_of([(trace.conversation(1), end, rows)], LadderOptions(width=WIDTH)))
     return export_svg(lines, title, WIDTH)
 
 

@@ -78,7 +78,6 @@ def ladder_options(options: argparse.Namespace, painter: Painter, *, live: bool 
         style=options.style,
         live=live,
         unfold=getattr(options, "unfold", False),
-        legend=False,
     )
 
 

@@ -13,8 +13,7 @@ from inspector.text import say
 from inspector.text.problems import RightProblem, UsageProblem
 from inspector.trace.conversation import Row
 from inspector.trace.live import LiveConversation
-from inspector.views.ladder import LadderOptions, ladder_of
-from inspector.views.line import Line
+from inspector.views.ladder import LadderOptions, ladders_of
 
 _DEFAULT = "hello"
 
@@ -47,10 +46,8 @@ def _run_live(demo: Demo, painter: Painter, drawing: LadderOptions, options: arg
             if arrival is not None and arrival.conversation is not None:
                 rows.setdefault(arrival.conversation, []).append(arrival.row)
         failures = running.failures()
-    for index, (conversation, its_rows) in enumerate(rows.items()):
-        if index:
-            painter.paint(Line())
-        painter.paint_all(ladder_of(conversation.summary(), conversation.reader.end(), its_rows, drawing))
+    parts = ((conversation.summary(), conversation.reader.end(), its_rows) for conversation, its_rows in rows.items())
+    painter.paint_all(ladders_of(parts, drawing))
     for role, status in failures:
         tell(say("demo.failed", name=demo.name, role=role, status=status))
     return 1 if failures else 0

@@ -1,7 +1,6 @@
 """``inspector replay``: the ladders of a capture file, at once, in its own rhythm, or step by step."""
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,13 +12,14 @@ from inspector.cli.common import (
     opened_trace,
     selection_of,
     table_entries,
+    tell,
 )
 from inspector.cli.keys import one_key
 from inspector.render.terminal import Painter, painter_for
 from inspector.text import say
-from inspector.trace.conversation import Conversation
+from inspector.trace.conversation import ConnectionEnd, Conversation, Row
 from inspector.trace.trace import Trace
-from inspector.views.ladder import Ladder, LadderOptions, ladder_of, legend
+from inspector.views.ladder import Ladder, LadderOptions, ladders_of
 from inspector.views.line import Line
 from inspector.views.table import table_lines
 
@@ -36,28 +36,23 @@ def run(options: argparse.Namespace) -> int:
         drawing = ladder_options(options, painter)
         if len(conversations) > _MOST_LADDERS:
             painter.paint_all(table_lines(table_entries(trace, conversations, selection_of(options)), painter.width))
-            print(say("command.many_ladders", file=options.file), file=sys.stderr)
+            tell(say("command.many_ladders", file=options.file))
         elif options.step or options.speed:
             several = len(conversations) > 1  # their rows interleave, so each needs the number of its own
             _in_time(trace, conversations, painter, replace(drawing, live=several), options)
         else:
-            _at_once(trace, conversations, painter, drawing)
+            painter.paint_all(ladders_of(_ladders(trace, conversations), drawing))
         if not conversations:
-            print(say("command.nothing_to_draw", count=len(trace)), file=sys.stderr)
+            tell(say("command.nothing_to_draw", count=len(trace)))
         return exit_status(trace)
 
 
-def _at_once(trace: Trace, conversations: list[Conversation], painter: Painter, drawing: LadderOptions) -> None:
-    inferred = False
-    for index, conversation in enumerate(conversations):
+def _ladders(
+    trace: Trace, conversations: list[Conversation]
+) -> Iterator[tuple[Conversation, ConnectionEnd | None, list[Row]]]:
+    for conversation in conversations:
         rows, end = trace.rows(conversation.number, _PAYLOAD_SHOWN_BYTES)
-        lines = ladder_of(conversation, end, rows, drawing)
-        inferred = inferred or any(span.style == "state.inferred" for line in lines for span in line.spans)
-        if index:
-            painter.paint(Line())
-        painter.paint_all(lines)
-    if inferred:
-        painter.paint_all(legend(drawing))
+        yield conversation, end, rows
 
 
 def _in_time(
@@ -84,8 +79,7 @@ def _rows_in_order(
 ) -> Iterator[tuple[list[Line], int]]:
     """What each packet adds to the picture, and when it came."""
     entries, ladders = {}, {}
-    for conversation in conversations:
-        rows, end = trace.rows(conversation.number, _PAYLOAD_SHOWN_BYTES)
+    for conversation, end, rows in _ladders(trace, conversations):
         ladders[conversation.number] = Ladder(drawing)
         entries[conversation.number] = conversation, end, rows
     order = [(row.packet, number, place) for number, (_, _, rows) in entries.items() for place, row in enumerate(rows)]

@@ -4,7 +4,7 @@
 twice; it says what is known when it is drawn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from inspector.tcp.segment import Flag
@@ -53,7 +53,6 @@ class LadderOptions:
     style: str = "arrows"  # or "rfc", the notation of RFC 9293 section 3.5
     live: bool = False
     unfold: bool = False  # show every packet of long runs
-    legend: bool = True  # explain marks after the ladder of a whole conversation
 
 
 def ladder_of(
@@ -81,15 +80,24 @@ def ladder_of(
             continue
         lines += drawing.packet(rows[at], marks[at])
         at += 1
-    if options.legend and any(span.style == "state.inferred" for line in lines for span in line.spans):
-        lines += legend(options)
     return lines
 
 
-def legend(options: LadderOptions) -> list[Line]:
-    """What explains the marks of a ladder, once, after the last one."""
-    words = wrapped(say("ladder.legend").split(" "), _clamped(options.width), " ")
-    return [Line(), *(line_of([Span(text, "legend")]) for text in words)]
+def ladders_of(
+    parts: Iterable[tuple[Conversation, ConnectionEnd | None, Sequence[Row]]], options: LadderOptions
+) -> Iterator[Line]:
+    """The ladders of several conversations, and after them what explains their marks."""
+    inferred = False
+    for index, (conversation, end, rows) in enumerate(parts):
+        if index:
+            yield Line()
+        for line in ladder_of(conversation, end, rows, options):
+            inferred = inferred or any(span.style == "state.inferred" for span in line.spans)
+            yield line
+    if inferred:
+        yield Line()
+        for text in wrapped(say("ladder.legend").split(" "), _clamped(options.width), " "):
+            yield line_of([Span(text, "legend")])
 
 
 class Ladder:
