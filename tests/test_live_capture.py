@@ -255,7 +255,7 @@ def test_an_interface_that_goes_down_ends_the_capture_with_all_that_came() -> No
                 fcntl.ioctl(control, 0x8914, struct.pack("16sH22x", b"lo", 1))
             assert payloads == [b"last words"], reader
             assert capture.ended is not None
-            assert capture.ended.key == "live.interface-down", capture.ended
+            assert capture.ended.key == "live.interface_down", capture.ended
 
 
 @in_private_network

@@ -46,7 +46,7 @@ def text(output: IO[bytes]) -> str:
 
 def refuse(interface: str) -> None:
     """An opener that fails; the helper process imports this module to call it."""
-    raise LiveProblem("live.interface-down", interface=interface)
+    raise LiveProblem("live.interface_down", interface=interface)
 
 
 def test_a_program_is_its_user_and_has_no_rights_over_the_network(network: PrivateNetwork, output: IO[bytes]) -> None:
@@ -310,4 +310,4 @@ def test_a_container_that_forbids_it_is_the_reason_told() -> None:
 def test_a_limit_that_forbids_it_is_the_reason_told() -> None:
     limit = 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"'
     told = told_refusal("", "unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh")
-    assert told == [f"RightProblem {RightProblem('sandbox.no-network-namespaces-left')}"]
+    assert told == [f"RightProblem {RightProblem('sandbox.no_network_namespaces_left')}"]

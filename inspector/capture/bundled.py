@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from inspector.text.problems import FileProblem
+
 _PACKAGE = Path(__file__).parents[1]
 _FOLDERS = (_PACKAGE / "captures", _PACKAGE.parent / "captures")  # installed wheel, checkout
 _ENDINGS = (".pcapng", ".pcap")
@@ -18,3 +20,14 @@ def find(name: str) -> Path | None:
         return None
     candidates = (folder / f"{name}{ending}" for folder in _FOLDERS for ending in _ENDINGS)
     return next((path for path in candidates if path.is_file()), None)
+
+
+def located(name: str) -> str:
+    """The path of what a user calls a capture: a file, "-", or a bundled one by its name; raises FileProblem."""
+    path = Path(name)
+    if name == "-" or (path.exists() and not path.is_dir()):
+        return name
+    found = find(name)
+    if found is None and not path.is_dir() and "/" not in name and "." not in name:
+        raise FileProblem("file.no_such_capture", name=name, names=", ".join(names()))
+    return str(found or name)

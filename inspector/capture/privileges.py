@@ -25,7 +25,7 @@ def can_capture() -> bool:
 
 def missing_right(argv: list[str]) -> RightProblem:
     """The problem of having no right to capture, with the exact command that has it; ``argv`` is sys.argv."""
-    return RightProblem("live.no-right", command=command_as_root(argv))
+    return RightProblem("live.no_right", command=command_as_root(argv))
 
 
 def command_as_root(argv: list[str]) -> str:
@@ -60,7 +60,7 @@ def drop_to_invoking_user() -> None:
     os.setresgid(gid, gid, gid)
     os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
     if _effective_capabilities():
-        raise RightProblem("live.rights-remain", user=user.pw_name)
+        raise RightProblem("live.rights_remain", user=user.pw_name)
     os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
 
 
@@ -71,7 +71,7 @@ def _invoking_user() -> tuple[pwd.struct_passwd, int]:
         user = pwd.getpwuid(int(uid))
         if int(gid) in os.getgrouplist(user.pw_name, user.pw_gid):
             return user, int(gid)
-    raise RightProblem("live.unknown-sudo-user", uid=uid, gid=gid)
+    raise RightProblem("live.unknown_sudo_user", uid=uid, gid=gid)
 
 
 def _effective_capabilities() -> int:

@@ -28,7 +28,7 @@ def open_socket(interface: str, bpf: str | None = None) -> Any:
     """
     existing = [name for _, name in socket.if_nameindex()]
     if interface not in existing:
-        raise LiveProblem("live.no-interface", interface=interface, existing=", ".join(existing))
+        raise LiveProblem("live.no_interface", interface=interface, existing=", ".join(existing))
     conf = _scapy_configuration()
     try:
         scapy_socket = conf.L2listen(iface=interface, promisc=False)
@@ -40,7 +40,7 @@ def open_socket(interface: str, bpf: str | None = None) -> Any:
         if bpf and HAS_PACKET_SOCKETS:
             _attach_filter(scapy_socket.ins, bpf, known_link(scapy_socket.ins, interface).link_type)
         elif bpf:
-            raise LiveProblem("live.no-filter-here", filter=bpf)
+            raise LiveProblem("live.no_filter_here", filter=bpf)
     except Problem:
         scapy_socket.close()
         raise
@@ -52,13 +52,13 @@ def known_link(packet_socket: socket.socket, interface: str) -> Link:
     try:
         return link_of(packet_socket)
     except KeyError as unknown:
-        raise LiveProblem("live.unknown-hardware", interface=interface, hardware=unknown.args[0]) from None
+        raise LiveProblem("live.unknown_hardware", interface=interface, hardware=unknown.args[0]) from None
 
 
 def lost_interface(interface: str, error: int) -> LiveProblem:
     """The problem for an error of the socket calls on an interface."""
-    key = {errno.ENETDOWN: "live.interface-down", errno.ENODEV: "live.interface-gone"}.get(
-        error, "live.interface-failed"
+    key = {errno.ENETDOWN: "live.interface_down", errno.ENODEV: "live.interface_gone"}.get(
+        error, "live.interface_failed"
     )
     return LiveProblem(key, interface=interface, reason=os.strerror(error))
 
@@ -91,9 +91,9 @@ def _attach_filter(packet_socket: socket.socket, expression: str, link_type: int
     try:
         program = compile_filter(expression, linktype=link_type)
     except ImportError:
-        raise LiveProblem("live.no-libpcap", filter=expression) from None
+        raise LiveProblem("live.no_libpcap", filter=expression) from None
     except Scapy_Exception as refusal:
-        raise UsageProblem("live.bad-filter", filter=expression, reason=_reason(refusal)) from None
+        raise UsageProblem("live.bad_filter", filter=expression, reason=_reason(refusal)) from None
     try:
         _pass_whole_frames(program)
         packet_socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, sock_fprog(program.bf_len, program.bf_insns))

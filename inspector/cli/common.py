@@ -5,12 +5,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from inspector.capture import bundled
 from inspector.render.terminal import Painter
 from inspector.text import say
-from inspector.text.problems import FileProblem, UsageProblem
+from inspector.text.problems import UsageProblem
 from inspector.trace.conversation import ConnectionEnd, Conversation
 from inspector.trace.selection import Selection
 from inspector.trace.trace import Trace
@@ -27,14 +26,8 @@ def opened_trace(name: str) -> Iterator[Trace]:
 
     Damage is told on stderr once everything readable has been shown; see ``exit_status``.
     """
-    path = name
-    if name != "-" and not Path(name).exists():
-        found = bundled.find(name)
-        if found is None and "/" not in name and "." not in name:
-            raise FileProblem("command.no_such_capture", name=name, names=", ".join(bundled.names()))
-        path = str(found or name)
     with progress() as report:
-        trace = Trace.read(path, report)
+        trace = Trace.read(bundled.located(name), report)
     with trace:
         yield trace
 

@@ -30,9 +30,9 @@ _SETTINGS = {
 }
 
 _FORBIDDING_SETTINGS = (  # setting, the value that forbids, the problem's key; the first that applies is told
-    ("user/max_user_namespaces", "0", "sandbox.no-user-namespaces-left"),
-    ("user/max_net_namespaces", "0", "sandbox.no-network-namespaces-left"),
-    ("kernel/unprivileged_userns_clone", "0", "sandbox.clone-forbidden"),
+    ("user/max_user_namespaces", "0", "sandbox.no_user_namespaces_left"),
+    ("user/max_net_namespaces", "0", "sandbox.no_network_namespaces_left"),
+    ("kernel/unprivileged_userns_clone", "0", "sandbox.clone_forbidden"),
     ("kernel/apparmor_restrict_unprivileged_userns", "1", "sandbox.apparmor"),
 )
 
@@ -46,7 +46,7 @@ def enter(mtu: int | None = None) -> None:
     handed over in one piece, as if a network card with that MTU were there. Raises RightProblem where it is forbidden.
     """
     if sys.platform != "linux":
-        raise RightProblem("sandbox.only-linux")
+        raise RightProblem("sandbox.only_linux")
     try:
         _unshare()
         _bring_loopback_up(mtu)
@@ -95,7 +95,7 @@ def _bring_loopback_up(mtu: int | None) -> None:
 def _forbidden(error: OSError) -> RightProblem:
     """The reason why the kernel refused, as far as its settings tell it."""
     if error.errno in (errno.EINVAL, errno.ENOSYS):
-        return RightProblem("sandbox.kernel-without-namespaces")
+        return RightProblem("sandbox.kernel_without_namespaces")
     for name, value, key in _FORBIDDING_SETTINGS:
         with contextlib.suppress(OSError):
             if Path("/proc/sys", name).read_text(encoding="ascii").strip() == value:

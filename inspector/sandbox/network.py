@@ -149,7 +149,7 @@ class PrivateNetwork:
             socket.send_fds(self._control, [json.dumps(request).encode()], [*descriptors, other_end.fileno()])
         except BrokenPipeError:
             channel.close()
-            raise LiveProblem("sandbox.helper-failed") from None
+            raise LiveProblem("sandbox.helper_failed") from None
         finally:
             os.close(nothing)
             other_end.close()
@@ -180,7 +180,7 @@ class PrivateNetwork:
         """Wait until the network is made; raises what the helper could not do."""
         message, descriptors, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
         if not message:
-            raise LiveProblem("sandbox.helper-failed")
+            raise LiveProblem("sandbox.helper_failed")
         self.capture_fd = descriptors[0] if descriptors else None
         answer = json.loads(message)
         if "problem" in answer:
@@ -194,9 +194,9 @@ def _helper_command(*arguments: str) -> list[str]:
 
 def _cannot_start(program: str, answer: dict[str, Any]) -> LiveProblem:
     if not answer:
-        return LiveProblem("sandbox.helper-failed")
+        return LiveProblem("sandbox.helper_failed")
     return LiveProblem(
-        "sandbox.cannot-start", program=program, file=answer["filename"], reason=os.strerror(answer["errno"])
+        "sandbox.cannot_start", program=program, file=answer["filename"], reason=os.strerror(answer["errno"])
     )
 
 

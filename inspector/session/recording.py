@@ -9,6 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
+from inspector.capture import bundled
 from inspector.capture.batch import FrameBatch
 from inspector.capture.live import LiveCapture
 from inspector.capture.privileges import drop_to_invoking_user
@@ -112,5 +113,8 @@ def watch(
 
 
 def read(path: str) -> Trace:
-    """Index a capture file (pcap, pcapng, gzip of either, "-" for standard input); raises FileProblem."""
-    return Trace.read(path)
+    """Index a capture: a file (pcap, pcapng, gzip of either), "-" for standard input, or the name of a bundled one.
+
+    Raises FileProblem when it cannot be read at all; ``Trace.damage`` tells where a damaged file stops making sense.
+    """
+    return Trace.read(bundled.located(path))
