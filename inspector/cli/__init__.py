@@ -14,38 +14,26 @@ _TRACEBACK_VARIABLE = "INSPECTOR_TRACEBACK"
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status. Nothing is imported before it is known to be needed."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if arguments == ["--version"]:
-        print(f"inspector {__version__}")
-        return 0
-    from inspector.text.problems import Problem
-
+    _replace_closed_streams()
     try:
-        status = _run(arguments)
+        status = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
         return status
-    except Problem as problem:
-        return _failed(str(problem), problem.exit_status)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:
-        # Who read our output has gone (head, less): that is no error, nor may the interpreter's last flush tell of it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # who read our output has gone (head, less): that is no error
+        _give_up_output()
         return 0
     except Exception as error:
         if os.environ.get(_TRACEBACK_VARIABLE):
             raise
-        from inspector.text import say
-
-        place = error.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""
-        kind = type(error).__name__
-        return _failed(say("cli.bug", error=f"{kind}: {error}", where=where, variable=_TRACEBACK_VARIABLE), 1)
+        return _told(error)
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        print(f"inspector {__version__}")
+        return 0
     # numpy starts a thread a core for linear algebra, of which there is none here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from inspector.cli.parser import parse
@@ -57,7 +45,32 @@ def _run(arguments: list[str]) -> int:
     return status
 
 
-def _failed(sentence: str, status: int) -> int:
+def _told(error: Exception) -> int:
+    """Say in one line on stderr what went wrong; the exit status that belongs to it."""
+    from inspector.text import say
+    from inspector.text.problems import Problem
+
+    status = 1
+    if isinstance(error, Problem):
+        sentence, status = str(error), error.exit_status
+    elif isinstance(error, OSError):  # those of files, sockets and programs are Problems: this one is of our output
+        _give_up_output()
+        sentence = say("cli.output", reason=error.strerror or error)
+    else:
+        sentence = say("cli.bug", error=f"{type(error).__name__}: {error}", variable=_TRACEBACK_VARIABLE)
     sys.stdout.flush()
     print(f"inspector: {sentence}", file=sys.stderr)
     return status
+
+
+def _replace_closed_streams() -> None:
+    """A stream that the shell closed (``>&-``) takes everything and shows nothing."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it lives as long as the program
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
+def _give_up_output() -> None:
+    """Nothing more goes to standard output, nor may the interpreter's last flush of it fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

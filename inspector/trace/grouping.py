@@ -163,7 +163,7 @@ class Grouping:
             group, direction = batch.group[index], int(batch.from_high[index])
             key = batch.low[group], batch.high[group]
             instance = self._open.get(key)
-            flags, seq = int(columns.flags[row]), int(columns.seq[row])
+            flags, seq = int(columns.flags[row]) if batch.segments[index] else 0, int(columns.seq[row])
             opens = flags & (_SYN | _ACK) == _SYN
             if instance is None:
                 instance = self._create(columns, row, key, direction, reused=False)
@@ -172,7 +172,7 @@ class Grouping:
                 splits.append((index, instance))
             if flags & _SYN:
                 instance.base_seq[direction] = seq
-            elif instance.base_seq[direction] is None:
+            elif batch.segments[index] and instance.base_seq[direction] is None:
                 instance.base_seq[direction] = (seq - 1) % _SEQUENCE_SPACE
             if flags & _ACK and instance.base_seq[1 - direction] is None:
                 instance.base_seq[1 - direction] = (int(columns.ack[row]) - 1) % _SEQUENCE_SPACE
@@ -231,6 +231,7 @@ class _Batch:
     ) -> None:
         self.columns = columns
         self.rows = rows
+        self.segments = is_segment(columns)[rows]
         self.group = group
         self.from_high = from_high
         self.low = low
@@ -238,18 +239,20 @@ class _Batch:
         self.first_instance: list[Instance] = [None] * len(low)  # type: ignore[list-item]  # filled by the walk
 
     def events(self) -> list[tuple[int, int]]:
-        """(index, row) of what can open a conversation or tell a base sequence number: the first row and the first ACK
-        of each group and direction, every SYN, and all rows of a group where a SYN comes after something else."""
-        flags = np.where(is_segment(self.columns)[self.rows], self.columns.flags[self.rows], 0)
+        """(index, row) of what can open a conversation or tell a base sequence number: the first row of each group, the
+        first segment and the first ACK of each group and direction, every SYN, and all rows of a group where a SYN
+        comes after something else."""
+        flags = np.where(self.segments, self.columns.flags[self.rows], 0)
         place = 2 * self.group + self.from_high
         opening = flags & (_SYN | _ACK) == _SYN
         late = opening.copy()
         late[_first_of(self.group, len(self.low))] = False
         often = np.bincount(self.group[late], minlength=len(self.low)) > 0
         chosen = (flags & _SYN != 0) | often[self.group]
-        chosen[_first_of(place, 2 * len(self.low))] = True
-        acks = np.flatnonzero(flags & _ACK)
-        chosen[acks[_first_of(place[acks], 2 * len(self.low))]] = True
+        chosen[_first_of(self.group, len(self.low))] = True
+        for told in (self.segments, flags & _ACK):
+            tells = np.flatnonzero(told)
+            chosen[tells[_first_of(place[tells], 2 * len(self.low))]] = True
         indices = np.flatnonzero(chosen)
         return list(zip(indices.tolist(), self.rows[indices].tolist(), strict=True))
 
