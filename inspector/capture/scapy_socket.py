@@ -56,7 +56,9 @@ def known_link(packet_socket: socket.socket, interface: str) -> Link:
 
 
 def lost_interface(interface: str, error: int) -> LiveProblem:
-    """The problem for an error of the socket calls on an interface."""
+    """The problem for an error of the socket calls on an interface; one that is removed first goes down."""
+    if error == errno.ENETDOWN and interface not in [name for _, name in socket.if_nameindex()]:
+        error = errno.ENODEV
     key = {errno.ENETDOWN: "live.interface_down", errno.ENODEV: "live.interface_gone"}.get(
         error, "live.interface_failed"
     )

@@ -4,6 +4,8 @@ import socket
 
 from inspector.decode.columns import Network
 
+_TEXTS_KEPT = 100_000
+
 
 class AddressTable:
     """The IPv6 addresses met so far; index 0 is the unspecified address."""
@@ -37,6 +39,8 @@ class AddressTable:
         is_v6 = network == Network.IPV6
         text = self._texts.get((is_v6, number))
         if text is None:
+            if len(self._texts) >= _TEXTS_KEPT:
+                self._texts.clear()
             text = self._texts[is_v6, number] = self._format(network, number)
         return text
 

@@ -116,6 +116,7 @@ class LiveTrace:
             self._keep(values.packet, frame)
             yield self._arrival(values, frame)
         self._intake.quoted.clear()
+        self._let_go()
 
     def frame(self, packet: int) -> bytes:
         """The bytes of a packet; empty when it was never taken, or left to make room for later ones."""
@@ -150,15 +151,18 @@ class LiveTrace:
         return Arrival(row, self._recorder.record(values, row.report), conversation, first)
 
     def _sort_in(self, number: int, conversation: LiveConversation, row: Row) -> None:
-        """Note the activity of a conversation, and let the ones go that make it too many."""
+        """Note the activity of a conversation."""
         report = row.report
         over = report is not None and report.client.state in _OVER and report.server.state in _OVER
         (self._open if over else self._closed).pop(number, None)
         place = self._closed if over else self._open
         place[number] = conversation
         place.move_to_end(number)
+
+    def _let_go(self) -> None:
+        """Sum up what is too many; between batches, since all packets of a batch have their conversations already."""
         for kept, limit in ((self._open, _KEPT_OPEN), (self._closed, _KEPT_CLOSED)):
-            if len(kept) > limit:
+            while len(kept) > limit:
                 self._sum_up(kept.popitem(last=False)[1])
 
     def _sum_up(self, conversation: LiveConversation) -> None:

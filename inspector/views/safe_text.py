@@ -56,8 +56,11 @@ def safe_line(data: bytes, limit_cells: int, *, ascii_only: bool = False, cut: b
     """
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     text = decoder.decode(data[: 4 * limit_cells + 4], final=not cut)
-    pieces = ["\\\\" if char == "\\" else _visible(char, ascii_only) for char in text]
-    widths = [cells(piece) for piece in pieces]
+    if _is_plain(text):
+        pieces, widths = list(text), [1] * len(text)
+    else:
+        pieces = ["\\\\" if char == "\\" else _visible(char, ascii_only) for char in text]
+        widths = [cells(piece) for piece in pieces]
     used = sum(widths)
     if used <= limit_cells and not cut:
         return "".join(pieces)
@@ -79,8 +82,15 @@ def is_text(data: bytes) -> bool:
     """Whether captured bytes are better read as text than as hexadecimal."""
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     text = decoder.decode(data[:_LOOK_BYTES])
+    if _is_plain(text):
+        return True
     readable = sum([char in "\t\r\n" or _visible(char, False) == char for char in text])
     return readable >= _MOSTLY_TEXT * len(text)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether every character stands for itself in one cell: most text does, and a busy capture has no time."""
+    return text.isascii() and text.isprintable() and "\\" not in text
 
 
 @lru_cache(maxsize=4096)

@@ -40,27 +40,30 @@ class _Text:
     def __init__(self, style: str) -> None:
         self._style = style
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._open = ""
+        self._open: list[str] = []  # parts of a line that is not complete
 
     def feed(self, piece: Piece) -> Iterator[Line]:
         """Every line that is complete."""
-        *lines, self._open = (self._open + self._decoder.decode(piece.data)).split("\n")
-        for line in lines:
-            yield self._line(line)
+        first, *others = self._decoder.decode(piece.data).split("\n")
+        self._open.append(first)
+        for following in others:
+            yield self._line()
+            self._open.append(following)
 
     def pause(self) -> Iterator[Line]:
         """The line that is not complete, when the other side begins to speak."""
-        if self._open:
-            yield self._line(self._open)
-        self._open = ""
+        if any(self._open):
+            yield self._line()
 
     def finish(self) -> Iterator[Line]:
         """What is left."""
-        self._open += self._decoder.decode(b"", final=True)
+        self._open.append(self._decoder.decode(b"", final=True))
         yield from self.pause()
 
-    def _line(self, text: str) -> Line:
-        return Line((Span(safe_stream(text), self._style),))
+    def _line(self) -> Line:
+        text = safe_stream("".join(self._open))
+        self._open.clear()
+        return Line((Span(text, self._style),))
 
 
 class _HexDump:
