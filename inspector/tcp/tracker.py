@@ -62,6 +62,7 @@ class Endpoint:
         "fin_passed",
         "isn",
         "last",
+        "missing",
         "now",
         "reset_passed",
         "side",
@@ -86,6 +87,7 @@ class Endpoint:
         self.syn_bytes = 0  # of data in its SYN
         self.syn_passed = 0  # packet with the peer's SYN
         self.fin_passed = 0  # packet with the peer's FIN, until it is shown to have arrived
+        self.missing: int | None = None  # what it still expects while the peer's FIN waits behind a hole
         self.syn_acked = 0  # packet with the peer's ACK of its SYN
         self.fin_acked = 0  # packet with the peer's ACK of its FIN
         self.reset_passed = 0  # packet with the peer's RST
@@ -236,6 +238,8 @@ class Tracker:
         """A segment without SYN and RST."""
         brings = None
         acks = segment.flags & _ACK
+        if receiver.missing is not None and (receiver.missing - segment.seq) & _MASK < segment.payload_bytes:
+            receiver.fin_passed, receiver.missing = segment.packet, None  # only now is the FIN next in order
         if acks:
             self._show_handshake(sender, receiver, segment)
             self._show_fin(sender, receiver, segment)
@@ -282,10 +286,14 @@ class Tracker:
 
     def _show_fin(self, sender: Endpoint, receiver: Endpoint, segment: Segment) -> None:
         """An ACK that covers the peer's FIN shows its sender to have received it."""
-        if sender.fin_passed and _acknowledges_fin(segment, receiver):
+        if not sender.fin_passed:
+            return
+        if _acknowledges_fin(segment, receiver):
             self._apply(sender, Event.GOT_FIN, sender.fin_passed, Known.SEEN)
-            sender.fin_passed = 0
+            sender.fin_passed, sender.missing = 0, None
             self._settle(sender)
+        else:
+            sender.missing = segment.ack
 
     def _send_fin(self, sender: Endpoint, receiver: Endpoint, segment: Segment) -> bool:
         """True when the receiver has yet to get the FIN."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from inspector.tcp.report import Closing, Opening, SegmentReport
-from inspector.tcp.segment import Flag
+from inspector.tcp.segment import Flag, Segment
 from inspector.tcp.seqnum import HALF, MODULUS
 from inspector.tcp.states import Side, TcpState
 from inspector.text import say
@@ -101,12 +101,24 @@ class PhaseTracker:
     def _new_bytes(self, report: SegmentReport) -> int:
         segment = report.segment
         side, payload_bytes = segment.side, segment.payload_bytes
-        end = segment.seq + payload_bytes + (1 if segment.flags & _SYN else 0)
+        if segment.flags & _SYN:
+            return self._synchronized(segment)
+        end = segment.seq + payload_bytes
         highest = self._sent_to[side]
         advance = payload_bytes if highest is None else (end - highest) % MODULUS
         if advance < HALF:
             self._sent_to[side] = end % MODULUS
             return min(advance, payload_bytes)
+        return 0
+
+    def _synchronized(self, segment: Segment) -> int:
+        """Data in a SYN count once the SYN,ACK has taken them, RFC 7413 section 3; else they are sent again."""
+        first = (segment.seq + 1) % MODULUS
+        self._sent_to[segment.side] = first
+        other = self._sent_to[segment.side.other]
+        if other is not None and segment.flags & _ACK and 0 < (segment.ack - other) % MODULUS < HALF:
+            self.payload_bytes[segment.side.other] += (segment.ack - other) % MODULUS
+            self._sent_to[segment.side.other] = segment.ack
         return 0
 
 
@@ -188,7 +200,8 @@ def _opening_rule(rows: Sequence[Row], end: ConnectionEnd | None) -> Rule:
     figure = "" if rtt_ns is None else say("ladder.rtt", time=duration(rtt_ns))
     if opening is Opening.UNANSWERED:
         waited = duration(rows[-1].time_ns - rows[0].time_ns)
-        figure = say("ladder.tries", count=sum([row.report is not None for row in rows]), time=waited)
+        tries = sum([row.report is not None and bool(row.report.segment.flags & Flag.SYN) for row in rows])
+        figure = say("ladder.tries", count=tries, time=waited)
         if any(row.notice is not None for row in rows):
             return Rule(say("ladder.opening_unreachable"), figure)
     return Rule(say(f"ladder.opening_{opening}"), figure)
