@@ -65,7 +65,8 @@ class Notice(NamedTuple):
 class Row(NamedTuple):
     """One packet of a conversation as the views take it: exactly one of ``report`` (TCP segment), ``notice`` (ICMP
     error), or neither (a datagram). ``payload`` is as much of the captured payload as was asked for.
-    ``answers`` is, for a reply of UDP or ICMP echo, the packet it answers."""
+    ``answers`` is, for a reply of UDP or ICMP echo, the packet it answers; ``icmp`` names an ICMP message of the two
+    hosts' own conversation (a key of text area ``icmp``), empty for anything else."""
 
     packet: int
     time_ns: int
@@ -76,6 +77,7 @@ class Row(NamedTuple):
     report: SegmentReport | None = None
     notice: Notice | None = None
     answers: int | None = None
+    icmp: str = ""
     fragment: bool = False
     comment: str = ""
 

@@ -118,17 +118,15 @@ class ConversationReader:
         self._recent[values.side].append(values)
         if self.connection is not None:
             return row._replace(report=self.connection.feed(values.segment(frame))) if values.is_segment else row
-        return row._replace(answers=self._answered(values, frame))
+        return row._replace(answers=self._answered(values, frame), icmp=_icmp_name(values, frame))
 
     def end(self) -> ConnectionEnd | None:
         """Where a TCP connection stands; None for other protocols."""
         return None if self.connection is None else ConnectionEnd(*self.connection.end())
 
     def _notice(self, values: PacketValues, frame: bytes) -> Notice:
-        kind = frame[values.transport_offset : values.transport_offset + 2]
-        name = icmp_name(values.protocol, kind[0], kind[1]) if len(kind) == 2 else "error"
         source = self._addresses.text(values.network, values.source)
-        return Notice(name, source, self._about(values))
+        return Notice(_icmp_name(values, frame) or "error", source, self._about(values))
 
     def _about(self, values: PacketValues) -> int | None:
         """The packet an ICMP error quotes: of a segment by its sequence number, of a datagram the latest."""
@@ -150,6 +148,14 @@ class ConversationReader:
         if len(self._asked) > _RECENT:
             del self._asked[next(iter(self._asked))]
         return None
+
+
+def _icmp_name(values: PacketValues, frame: bytes) -> str:
+    """What an ICMP message is called; empty where its type is not captured, or for another protocol."""
+    kind = frame[values.transport_offset : values.transport_offset + 2]
+    if values.protocol not in _ICMP_PROTOCOLS or not values.transport_offset or len(kind) < 2:
+        return ""
+    return icmp_name(values.protocol, kind[0], kind[1])
 
 
 class Recorder:

@@ -12,7 +12,7 @@ from inspector.decode.addresses import AddressTable
 from inspector.decode.columns import Mark, Network, PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
 from inspector.text.problems import UsageProblem
-from inspector.trace.grouping import Instance, unpack
+from inspector.trace.grouping import PROTOCOLS_WITH_PORTS, Instance, unpack
 
 
 @dataclass(frozen=True)
@@ -61,31 +61,35 @@ class Selection:
         first_packet: int,
     ) -> npt.NDArray[np.bool_]:
         """The rows that are asked for, of packets ``first_packet`` and on; an ICMP error counts as what it quotes."""
-        chosen = np.ones(len(columns), np.bool_)
-        if self.ports:
-            ports = np.fromiter(self.ports, np.uint16)
-            has_ports = (columns.protocol == 6) | (columns.protocol == 17)
-            chosen &= has_ports & (np.isin(columns.source_port, ports) | np.isin(columns.destination_port, ports))
+        at_host = np.ones(len(columns), np.bool_)
         if self.host is not None:
             network, number = self._host_number(addresses)
             families = (Network.IPV4, Network.ARP) if network == Network.IPV4 else (network,)
-            at_host = np.zeros(len(columns), np.bool_)
-            if number is not None:
-                at_host = (columns.source == number) | (columns.destination == number)
-            chosen &= np.isin(columns.network, families) & at_host
+            at_host = np.isin(columns.network, families) & (number is not None)
+            at_host &= (columns.source == (number or 0)) | (columns.destination == (number or 0))
+        chosen = at_host.copy()
         if self.ports:
-            for row in np.flatnonzero(columns.mark & int(Mark.QUOTING)).tolist():
-                datagram = quoted.get(first_packet + row)
-                if datagram is not None and self.ports & {datagram.source_port, datagram.destination_port}:
-                    chosen[row] = True
+            ports = np.fromiter(self.ports, np.uint16)
+            has_ports = np.isin(columns.protocol, PROTOCOLS_WITH_PORTS)
+            chosen &= has_ports & (np.isin(columns.source_port, ports) | np.isin(columns.destination_port, ports))
+        for row in np.flatnonzero(columns.mark & int(Mark.QUOTING)).tolist():
+            datagram = quoted.get(first_packet + row)
+            if datagram is not None:
+                ends = (datagram.source, datagram.destination)
+                chosen[row] = self._has_port(datagram.protocol, (datagram.source_port, datagram.destination_port)) and (
+                    bool(at_host[row]) or self._has_host(datagram.network, ends, addresses)
+                )
         return chosen
 
     def has(self, instance: Instance, addresses: AddressTable) -> bool:
         """Whether a conversation is asked for."""
-        ends = [unpack(endpoint) for endpoint in instance.client_and_server]
-        if self.ports and not self.ports & {end.port for end in ends if instance.protocol in (6, 17)}:
-            return False
-        if self.host is None:
-            return True
-        network, number = self._host_number(addresses)
-        return network == instance.network and number in [end.address for end in ends]
+        client, server = (unpack(endpoint) for endpoint in instance.client_and_server)
+        ends = (client.address, server.address)
+        has_port = self._has_port(instance.protocol, (client.port, server.port))
+        return has_port and self._has_host(instance.network, ends, addresses)
+
+    def _has_port(self, protocol: int, ports: tuple[int, int]) -> bool:
+        return not self.ports or (protocol in PROTOCOLS_WITH_PORTS and not self.ports.isdisjoint(ports))
+
+    def _has_host(self, network: int, ends: tuple[int, int], addresses: AddressTable) -> bool:
+        return self.host is None or self._host_number(addresses) in {(network, end) for end in ends}

@@ -68,9 +68,7 @@ class Trace:
     def columns(self) -> PacketColumns:
         """The headers of all packets, one row each."""
         self._refresh()
-        if len(self._chunks) != 1:
-            self._chunks = [joined(self._chunks)]
-        return self._chunks[0]
+        return self._columns
 
     def __enter__(self) -> "Trace":
         return self
@@ -93,18 +91,21 @@ class Trace:
         if not 1 <= packet <= len(self):
             raise IndexError(packet)
         row = packet - 1
-        return self.source.fetch(int(self.columns.position[row]), int(self.columns.captured_bytes[row]))
+        return self.source.fetch(int(self._columns.position[row]), int(self._columns.captured_bytes[row]))
 
     def conversation(self, number: int) -> Conversation:
         """One conversation by its number; raises KeyError when there is none."""
+        self._refresh()
         return self._counts.conversation(self._instances[number], self._addresses)
 
     def conversations(self, selection: Selection | None = None) -> list[Conversation]:
         """The conversations that are asked for, in order of their first packet."""
-        return [self.conversation(instance.number) for instance in self._selected(selection)]
+        self._refresh()
+        return [self._counts.conversation(instance, self._addresses) for instance in self._selected(selection)]
 
     def rows(self, number: int, payload_limit: int | None = None) -> tuple[list[Row], ConnectionEnd | None]:
         """All packets of a conversation analysed, and where its connection stands at the end (None if not TCP)."""
+        self._refresh()
         reader = ConversationReader(self._instances[number], self._addresses, self._intake.quoted)
         rows = [
             reader.feed(
@@ -113,12 +114,13 @@ class Trace:
                 payload_limit,
                 self.comments.get(values.packet, ""),
             )
-            for values in values_of(self.columns, np.flatnonzero(self.columns.conversation == number))
+            for values in values_of(self._columns, np.flatnonzero(self._columns.conversation == number))
         ]
         return rows, reader.end()
 
     def analysed(self, selection: Selection | None = None) -> dict[int, Connection]:
         """Every TCP connection asked for, all its segments read; by conversation number."""
+        self._refresh()
         connections: dict[int, Connection] = {}
         for _ in self._reports(self._chosen(selection), connections):
             pass
@@ -129,10 +131,11 @@ class Trace:
 
         Zeek's ``conn_state`` and ``history``, which need every row, are left empty.
         """
+        self._refresh()
         ends: dict[int, ConnectionEnd] = {}
         rows = self._chosen(selection)
-        rows = deciding_rows(self.columns, rows[is_segment(self.columns)[rows]])
-        for number, group in groupby(segments_of(self.columns, rows), itemgetter(0)):
+        rows = deciding_rows(self._columns, rows[is_segment(self._columns)[rows]])
+        for number, group in groupby(segments_of(self._columns, rows), itemgetter(0)):
             tracker = Tracker()
             course = Course(tracker)
             for _, segment in group:
@@ -143,17 +146,19 @@ class Trace:
 
     def records(self, selection: Selection | None = None, number: int | None = None) -> Iterator[PacketRecord]:
         """The packets asked for, by selection or of one conversation, in order; TCP segments with their analysis."""
+        self._refresh()
         recorder = Recorder(self._addresses)
         rows = self._chosen(selection, alone=True)
         if number is not None:
-            rows = rows[self.columns.conversation[rows] == number]
+            rows = rows[self._columns.conversation[rows] == number]
         for values, report in self._reports(rows, {}):
             yield recorder.record(values, report)
 
     def stream(self, number: int, sides: Container[Side] = tuple(Side)) -> Iterator[tuple[Side, Piece | Gap]]:
         """What the chosen sides sent, each in order and both as they became complete: TCP's byte streams with their
         gaps named, or the payloads of datagrams."""
-        columns, protocol = self.columns, self._instances[number].protocol
+        self._refresh()
+        columns, protocol = self._columns, self._instances[number].protocol
         ours = (columns.conversation == number) & (columns.mark & int(Mark.QUOTING) == 0)
         if protocol == TCP:
             yield from self._tcp_stream(np.flatnonzero(ours & is_segment(columns)), sides)
@@ -167,24 +172,31 @@ class Trace:
 
     def instance(self, number: int) -> Instance:
         """What the grouping knows of a conversation; raises KeyError when there is none."""
+        self._refresh()
         return self._instances[number]
 
     @property
     def conversation_count(self) -> int:
         """How many conversations there are, over all protocols."""
+        self._refresh()
         return len(self._instances)
 
     def _refresh(self) -> None:
-        """Index what has come since; a file has all of it."""
+        """Index what has come since; a file has all of it. Done once for each question, which is answered for that."""
+
+    @property
+    def _columns(self) -> PacketColumns:
+        if len(self._chunks) != 1:
+            self._chunks = [joined(self._chunks)]
+        return self._chunks[0]
 
     @property
     def _instances(self) -> dict[int, Instance]:
-        self._refresh()
         return self._intake.grouping.instances
 
     def _tcp_stream(self, rows: npt.NDArray[np.intp], sides: Container[Side]) -> Iterator[tuple[Side, Piece | Gap]]:
         assemblers = {side: StreamAssembler() for side in Side if side in sides}
-        for values in values_of(self.columns, rows):
+        for values in values_of(self._columns, rows):
             receiver = assemblers.get(values.side.other)
             if receiver is not None and values.flags & _ACK:
                 for part in receiver.acknowledged(values.ack):
@@ -207,15 +219,13 @@ class Trace:
     def _chosen(self, selection: Selection | None, *, alone: bool = False) -> npt.NDArray[np.intp]:
         """Rows of the conversations asked for; with ``alone`` also packets of no conversation that are asked for."""
         if selection is None or selection.everything:
-            every = slice(None) if alone else self.columns.conversation > 0
-            return np.arange(len(self))[every]
-        wanted = np.zeros(self.conversation_count + 1, np.bool_)
+            every = slice(None) if alone else self._columns.conversation > 0
+            return np.arange(len(self._columns))[every]
+        wanted = np.zeros(len(self._instances) + 1, np.bool_)
         wanted[[instance.number for instance in self._selected(selection)]] = True
-        chosen = wanted[self.columns.conversation]
+        chosen = wanted[self._columns.conversation]
         if alone:
-            chosen |= (self.columns.conversation == 0) & selection.rows(
-                self.columns, self._addresses, self._intake.quoted, 1
-            )
+            chosen |= selection.rows(self._columns, self._addresses, self._intake.quoted, 1)
         return np.flatnonzero(chosen)
 
     def _syn_frame(self, values: PacketValues) -> bytes:
@@ -227,7 +237,7 @@ class Trace:
     ) -> Iterator[tuple[PacketValues, SegmentReport | None]]:
         """Feed the rows' segments to their connections, which are made as they are met."""
         for start in range(0, len(rows), _SLICE):
-            for values in values_of(self.columns, rows[start : start + _SLICE]):
+            for values in values_of(self._columns, rows[start : start + _SLICE]):
                 if not values.is_segment or not values.conversation:
                     yield values, None
                     continue
@@ -239,4 +249,4 @@ class Trace:
 
     @cached_property
     def _counts(self) -> "Counts":
-        return Counts.of(self.columns, self._instances)
+        return Counts.of(self._columns, self._instances)

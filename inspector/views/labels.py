@@ -96,6 +96,8 @@ def segment_label(row: Row, report: SegmentReport, *, raw_numbers: bool = False)
 def datagram_label(row: Row) -> Label:
     """The label of a datagram, or of a part of one."""
     parts = [Part(data_bytes(row.payload_bytes), _BYTES_GROUP, 0, "label.bytes")]
+    if row.icmp:
+        parts.insert(0, Part(say(f"icmp.{row.icmp}"), _FLAGS_GROUP, MUST, "label.option"))
     if row.fragment:
         parts.insert(0, Part(say("ladder.fragment"), _FINDINGS_GROUP, 0, "label.option"))
     if row.answers is not None:
