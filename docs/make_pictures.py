@@ -6,12 +6,14 @@ Each is what the command named in ``PICTURES`` prints for a bundled capture. A t
 import sys
 from pathlib import Path
 
+from inspector.calls import journal
 from inspector.capture import bundled
 from inspector.render.svg import export_svg
+from inspector.trace.calls import conversation_calls
 from inspector.trace.trace import Trace
-from inspector.views.ladder import LadderOptions, ladders_of
+from inspector.views.ladder import LadderOptions, LadderPart, ladders_of
 
-WIDTH = 100
+WIDTH = 120
 PICTURES = {"hello": "inspector replay hello", "udp": "inspector replay udp"}
 
 
@@ -21,7 +23,10 @@ def draw(name: str, title: str) -> str:
     assert path is not None, name
     with Trace.read(str(path)) as trace:
         rows, end = trace.rows(1)
-        lines = list(ladders_of([(trace.conversation(1), end, rows)], LadderOptions(width=WIDTH)))
+        conversation = trace.conversation(1)
+        calls, _ = journal.load(journal.path_beside(str(path)))
+        part = LadderPart(conversation, end, rows, conversation_calls(calls, conversation, rows))
+        lines = list(ladders_of([part], LadderOptions(width=WIDTH)))
     return export_svg(lines, title, WIDTH)
 
 

@@ -10,13 +10,12 @@ from inspector.tcp.connection import Connection
 from inspector.tcp.segment import Segment
 from inspector.tcp.states import Known, Side
 from inspector.trace.conversation import ConnectionEnd, Conversation, Endpoint, Row
-from inspector.views.ladder import LadderOptions, ladders_of
+from inspector.views.ladder import LadderOptions, LadderPart, ladders_of
 
-Part = tuple[Conversation, ConnectionEnd | None, list[Row]]
 LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 
 
-def part_of(segments: Sequence[Segment], payload: bytes = LETTERS) -> Part:
+def part_of(segments: Sequence[Segment], payload: bytes = LETTERS) -> LadderPart:
     """A conversation of these segments, analysed; every payload byte follows from its place in the stream."""
     connection = Connection()
     rows = []
@@ -42,14 +41,14 @@ def part_of(segments: Sequence[Segment], payload: bytes = LETTERS) -> Part:
         start_ns=rows[0].time_ns,
         end_ns=rows[-1].time_ns,
     )
-    return conversation, ConnectionEnd(*connection.end()), rows
+    return LadderPart(conversation, ConnectionEnd(*connection.end()), rows)
 
 
-def scenario_part(scenario: dict[str, Any]) -> Part:
+def scenario_part(scenario: dict[str, Any]) -> LadderPart:
     """The conversation of a scenario."""
     return part_of([segment_of(row.split("|")[0], packet) for packet, row in enumerate(scenario["segments"], start=1)])
 
 
-def drawn(part: Part, **options: Any) -> str:
+def drawn(part: LadderPart, **options: Any) -> str:
     """The ladder as text."""
     return "\n".join([line.text for line in ladders_of([part], LadderOptions(**options))]) + "\n"

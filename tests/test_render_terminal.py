@@ -18,7 +18,7 @@ from inspector.render.terminal import PLAIN_WIDTH, Painter
 from inspector.render.theme import THEME
 from inspector.views.line import Line, Span
 
-REPLAY = [sys.executable, "-m", "inspector", "replay", "hello"]
+REPLAY = [sys.executable, "-m", "inspector", "replay", "hello", "--calls", "off"]
 VIEWS = Path(__file__).parents[1] / "inspector" / "views"
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 

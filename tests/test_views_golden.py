@@ -13,6 +13,7 @@ from test_tcp_scenarios import FILES, SCENARIOS
 
 from inspector.capture import bundled
 from inspector.trace.trace import Trace
+from inspector.views.ladder import LadderPart
 
 GOLDEN = Path(__file__).parent / "golden"
 # Rows of two connections, which reach a ladder as two conversations.
@@ -52,4 +53,4 @@ def test_ladders_of_the_scenarios(file: Path, style: str) -> None:
 def test_ladders_of_the_bundled_captures(name: str, style: str) -> None:
     with Trace.read(str(bundled.find(name))) as trace:
         rows, end = trace.rows(1)
-        check(f"{name}_{style}", drawn((trace.conversation(1), end, rows), **STYLES[style]))
+        check(f"{name}_{style}", drawn(LadderPart(trace.conversation(1), end, rows), **STYLES[style]))

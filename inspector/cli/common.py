@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from inspector.calls import journal
+from inspector.calls.call import SocketCall
 from inspector.capture import bundled
 from inspector.render.terminal import Painter
 from inspector.text import say
@@ -36,6 +38,17 @@ def tell(sentence: str) -> None:
     """One line on stderr, below what stands on stdout already."""
     sys.stdout.flush()
     print(f"inspector: {sentence}", file=sys.stderr, flush=True)
+
+
+def calls_beside(name: str) -> list[SocketCall]:
+    """The socket calls kept beside a saved capture, as far as they can be read; what is wrong with them is told."""
+    path = journal.path_beside(bundled.located(name))
+    if name == "-" or not path.is_file():
+        return []
+    calls, damage = journal.load(path)
+    if damage is not None:
+        tell(str(damage))
+    return calls
 
 
 def exit_status(trace: Trace) -> int:
@@ -71,6 +84,7 @@ def ladder_options(options: argparse.Namespace, painter: Painter, *, live: bool 
         style=options.style,
         live=live,
         unfold=getattr(options, "unfold", False),
+        calls=getattr(options, "calls", "auto"),
     )
 
 

@@ -1,21 +1,21 @@
 """``inspector demo``: run a bundled client and server in a private network and draw what they send."""
 
 import argparse
+import sys
 
 from inspector.capture import bundled
 from inspector.cli import replay
 from inspector.cli.common import ladder_options, tell
-from inspector.demos import DEMOS, Demo
+from inspector.cli.running import LabelledOutput, draw
+from inspector.demos import DEMOS, ROLES, Demo
 from inspector.render.terminal import Painter, painter_for
-from inspector.session.demonstration import Demonstration
-from inspector.session.live import ended_by_signals
+from inspector.session.run import Command, Run
 from inspector.text import say
 from inspector.text.problems import RightProblem, UsageProblem
-from inspector.trace.conversation import Row
-from inspector.trace.live import LiveConversation
-from inspector.views.ladder import LadderOptions, ladders_of
+from inspector.views.ladder import LadderOptions
 
 _DEFAULT = "hello"
+_LONGEST_S = 30.0  # a demo that takes longer is stuck
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,18 +36,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run_live(demo: Demo, painter: Painter, drawing: LadderOptions, options: argparse.Namespace) -> int:
-    rows: dict[LiveConversation, list[Row]] = {}
-    with (
-        Demonstration(demo, write=options.write, overwrite=options.overwrite) as running,
-        ended_by_signals(running.session.capture.stop),
-    ):
+    commands = [Command(role, demo.command(role)) for role in ROLES]
+    output = LabelledOutput(sys.stderr, ROLES)
+    with Run(commands, output.write, longest_s=_LONGEST_S, write=options.write, overwrite=options.overwrite) as running:
         tell(say("demo.running", name=demo.name))
-        for arrival in running.events():
-            if arrival is not None and arrival.conversation is not None:
-                rows.setdefault(arrival.conversation, []).append(arrival.row)
-        failures = running.failures()
-    parts = ((conversation.summary(), conversation.reader.end(), its_rows) for conversation, its_rows in rows.items())
-    painter.paint_all(ladders_of(parts, drawing))
+        draw(running, painter, drawing, options.write)
+        failures = [(label, status) for label, status in running.statuses() if status]
     for role, status in failures:
         tell(say("demo.failed", name=demo.name, role=role, status=status))
     return 1 if failures else 0

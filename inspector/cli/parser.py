@@ -66,6 +66,7 @@ _ladder = [
     _option("--style", choices=("arrows", "rfc"), default="arrows"),
     _option("--unfold", action="store_true"),
 ]
+_calls = _option("--calls", choices=("auto", "rows", "off"), default="auto")
 _file = _option("file", metavar="FILE|NAME")
 
 COMMANDS: dict[str, list[_Option]] = {
@@ -89,6 +90,7 @@ COMMANDS: dict[str, list[_Option]] = {
         _option("--speed", type=_positive, metavar="FACTOR"),
         _option("--step", action="store_true"),
         *_ladder,
+        _calls,
         *_drawing,
     ],
     "follow": [
@@ -106,7 +108,17 @@ COMMANDS: dict[str, list[_Option]] = {
         _option("--list", action="store_true"),
         *_write,
         *_ladder,
+        _calls,
         *_drawing,
+    ],
+    "run": [
+        _option("--output", metavar="FILE"),
+        _option("--recorder", choices=("python", "none"), default="python"),
+        *_write,
+        *_ladder,
+        _calls,
+        *_drawing,
+        _option("programs", nargs=argparse.REMAINDER, metavar="-- PROGRAM ... [--and PROGRAM ...]"),
     ],
     "doctor": [*_drawing],
     "completion": [_option("shell", choices=("bash", "zsh", "tcsh"))],

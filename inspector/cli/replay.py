@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from inspector.calls.call import SocketCall
 from inspector.cli.common import (
+    calls_beside,
     chosen_conversations,
     exit_status,
     ladder_options,
@@ -17,9 +19,10 @@ from inspector.cli.common import (
 from inspector.cli.keys import one_key
 from inspector.render.terminal import Painter, painter_for
 from inspector.text import say
-from inspector.trace.conversation import ConnectionEnd, Conversation, Row
+from inspector.trace.calls import conversation_calls
+from inspector.trace.conversation import Conversation
 from inspector.trace.trace import Trace
-from inspector.views.ladder import Ladder, LadderOptions, ladders_of
+from inspector.views.ladder import Ladder, LadderOptions, LadderPart, ladders_of
 from inspector.views.line import Line
 from inspector.views.table import table_lines
 
@@ -41,18 +44,16 @@ def run(options: argparse.Namespace) -> int:
             several = len(conversations) > 1  # their rows interleave, so each needs the number of its own
             _in_time(trace, conversations, painter, replace(drawing, live=several), options)
         else:
-            painter.paint_all(ladders_of(_ladders(trace, conversations), drawing))
+            painter.paint_all(ladders_of(_ladders(trace, conversations, calls_beside(options.file)), drawing))
         if not conversations:
             tell(say("command.nothing_to_draw", count=len(trace)))
         return exit_status(trace)
 
 
-def _ladders(
-    trace: Trace, conversations: list[Conversation]
-) -> Iterator[tuple[Conversation, ConnectionEnd | None, list[Row]]]:
+def _ladders(trace: Trace, conversations: list[Conversation], calls: list[SocketCall]) -> Iterator[LadderPart]:
     for conversation in conversations:
         rows, end = trace.rows(conversation.number, _PAYLOAD_SHOWN_BYTES)
-        yield conversation, end, rows
+        yield LadderPart(conversation, end, rows, conversation_calls(calls, conversation, rows))
 
 
 def _in_time(
@@ -79,7 +80,7 @@ def _rows_in_order(
 ) -> Iterator[tuple[list[Line], int]]:
     """What each packet adds to the picture, and when it came."""
     entries, ladders = {}, {}
-    for conversation, end, rows in _ladders(trace, conversations):
+    for conversation, end, rows, _ in _ladders(trace, conversations, []):
         ladders[conversation.number] = Ladder(drawing)
         entries[conversation.number] = conversation, end, rows
     order = [(row.packet, number, place) for number, (_, _, rows) in entries.items() for place, row in enumerate(rows)]

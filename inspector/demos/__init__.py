@@ -1,12 +1,12 @@
 """Small clients and servers to watch: each demo is one file that can be read as a tutorial and run as both programs.
 
-``python -m inspector.demos.NAME server`` prints ``ready`` once it can be reached; ``... client`` talks to it.
+``python -m inspector.demos.NAME server`` waits for ``python -m inspector.demos.NAME client``.
 """
 
 import sys
 from typing import NamedTuple
 
-READY = "ready"
+ROLES = ("server", "client")
 
 
 class Demo(NamedTuple):

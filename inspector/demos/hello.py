@@ -3,7 +3,7 @@
 import socket
 import sys
 
-from inspector.demos import DEMOS, READY
+from inspector.demos import DEMOS
 
 ADDRESS = ("127.0.0.1", DEMOS["hello"].port)
 
@@ -15,7 +15,6 @@ def server() -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(ADDRESS)
         listener.listen()
-        print(READY, flush=True)
         # The kernel does the handshake by itself; accept() only takes the finished connection out of its queue.
         connection, _address = listener.accept()
         with connection:

@@ -3,7 +3,7 @@
 import socket
 import sys
 
-from inspector.demos import DEMOS, READY
+from inspector.demos import DEMOS
 
 ADDRESS = ("127.0.0.1", DEMOS["udp"].port)
 LARGEST_DATAGRAM = 65_507  # what a smaller buffer cannot hold is thrown away
@@ -13,7 +13,6 @@ def server() -> None:
     """Answer one datagram, then end."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as endpoint:
         endpoint.bind(ADDRESS)
-        print(READY, flush=True)
         _text, sender = endpoint.recvfrom(LARGEST_DATAGRAM)
         endpoint.sendto("好的".encode(), sender)
 

@@ -10,6 +10,8 @@ THEME = {
     "arrow.problem": "magenta",
     "arrow.problem.control": "magenta",
     "arrow.reset": "red",
+    "call": "",
+    "call.error": "red",
     "fold": "dim italic",
     "head": "bold",
     "head.figure": "",

@@ -16,12 +16,15 @@ class Quiet:
     interface: str
 
 
-def listening_ports() -> frozenset[int] | None:
-    """Ports on which a program of this machine listens, or has a datagram socket; None where it cannot be known."""
+def listening_ports(network: Path = Path("/proc/net")) -> frozenset[int] | None:
+    """Ports on which a program listens, or has a datagram socket; None where it cannot be known.
+
+    ``network`` is the folder of proc(5) that shows the network meant: this machine's, or a private one.
+    """
     ports = set()
     for name in _TABLES:
         try:
-            lines = Path("/proc/net", name).read_text(encoding="ascii").split("\n")[1:]
+            lines = (network / name).read_text(encoding="ascii").split("\n")[1:]
         except OSError:
             return None
         for fields in map(str.split, lines):

@@ -5,8 +5,10 @@ twice; it says what is known when it is drawn.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from inspector.calls.matching import SidedCall
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import EndpointState, Side
 from inspector.text import say
@@ -16,6 +18,7 @@ from inspector.views.folding import folded_words, folds
 from inspector.views.labels import (
     RESENT,
     Label,
+    Part,
     comment_part,
     datagram_label,
     fit,
@@ -24,6 +27,7 @@ from inspector.views.labels import (
     torn_segment_label,
 )
 from inspector.views.ladder_layout import NARROWEST, WIDEST, Layout, Stroke, relative_time, rule, wrapped
+from inspector.views.lanes import Group, lane_width, with_lanes, with_rows
 from inspector.views.line import Line, Span, drawn_in_ascii, line_of
 from inspector.views.phases import (
     Phase,
@@ -39,6 +43,7 @@ from inspector.views.placement import LivePlacement, Marks, initial_states, plac
 from inspector.views.quantities import count, data_bytes, date, duration, wall_clock
 
 TAG_STYLES = 6
+_QUOTE_IN_ROWS = 30
 _NOTHING_DRAWN: Marks = ([], [])
 
 
@@ -53,45 +58,65 @@ class LadderOptions:
     style: str = "arrows"  # or "rfc", the notation of RFC 9293 section 3.5
     live: bool = False
     unfold: bool = False  # show every packet of long runs
+    calls: str = "auto"  # where calls are drawn: "auto" in lanes where there is room, "rows", or "off"
 
 
-def ladder_of(
-    conversation: Conversation, end: ConnectionEnd | None, rows: Sequence[Row], options: LadderOptions
-) -> list[Line]:
-    """The ladder of a whole conversation."""
-    drawing = _Drawing(conversation, options)
-    lines = drawing.head(end)
-    if not rows:
-        return lines
+class LadderPart(NamedTuple):
+    """A whole conversation to be drawn: its packets, where its connection stands at the end, its programs' calls."""
+
+    conversation: Conversation
+    end: ConnectionEnd | None
+    rows: Sequence[Row]
+    calls: Sequence[SidedCall] = ()
+
+
+def ladder_of(part: LadderPart, options: LadderOptions) -> Iterator[Line]:
+    """The ladder of a whole conversation, with its calls in lanes where there is room, else as rows."""
+    drawing = _Drawing(part.conversation, options)
+    yield from drawing.head(part.end)
+    if not part.rows:
+        return
+    if not part.calls or options.calls == "off" or options.style == "rfc":
+        for _, lines in _groups(part, drawing, options):
+            yield from lines
+    elif options.calls == "auto" and (lane := lane_width(options.width)):
+        narrow = replace(options, width=_clamped(options.width) - 2 * lane, unfold=True)
+        drawing = _Drawing(part.conversation, narrow)
+        yield from with_lanes(_groups(part, drawing, narrow), part.calls, _clamped(options.width), drawing.lifelines)
+    else:
+        groups = _groups(part, drawing, replace(options, unfold=True))
+        yield from with_rows(groups, part.calls, _QUOTE_IN_ROWS, drawing.note)
+
+
+def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> Iterator[Group]:
+    """The lines below the head, by the packets they show."""
+    _, end, rows, _ = part
     drawing.fit_numbers(rows[-1].packet)
     marks = place(rows, end)
     sections = {section.start: section for section in sections_of(rows)}
     folded = {} if options.unfold else folds(rows, marks, frozenset(sections))
     reports = [row.report for row in rows if row.report is not None]
-    lines += drawing.begin(initial_states(reports, end) if reports else None)
+    yield (), drawing.begin(initial_states(reports, end) if reports else None)
     at = 0
     while at < len(rows):
         if at in sections and sections[at].phase:
-            lines += drawing.phase(section_rule(sections[at], rows, end))
+            yield (), drawing.phase(section_rule(sections[at], rows, end))
         if at in folded:
             start, stop = folded[at]
-            lines += drawing.fold(rows[start:stop])
+            yield rows[start:stop], drawing.fold(rows[start:stop])
             at = stop
             continue
-        lines += drawing.packet(rows[at], marks[at])
+        yield rows[at : at + 1], drawing.packet(rows[at], marks[at])
         at += 1
-    return lines
 
 
-def ladders_of(
-    parts: Iterable[tuple[Conversation, ConnectionEnd | None, Sequence[Row]]], options: LadderOptions
-) -> Iterator[Line]:
+def ladders_of(parts: Iterable[LadderPart], options: LadderOptions) -> Iterator[Line]:
     """The ladders of several conversations, and after them what explains their marks."""
     inferred = False
-    for index, (conversation, end, rows) in enumerate(parts):
+    for index, part in enumerate(parts):
         if index:
             yield Line()
-        for line in ladder_of(conversation, end, rows, options):
+        for line in ladder_of(part, options):
             inferred = inferred or any(span.style == "state.inferred" for span in line.spans)
             yield line
     if inferred:
@@ -243,6 +268,14 @@ class _Drawing:
         for parts in (fitted.below, comment_part(row, ascii_only=self._options.ascii)):
             lines += map(self._line, self._layout.note(parts, row.side))
         return lines
+
+    def lifelines(self) -> Line:
+        """A row on which nothing passes."""
+        return self._line(self._layout.row("", "", Span(""), self._layout.lifelines(), Span("")))
+
+    def note(self, words: str, style: str, side: Side) -> list[Line]:
+        """Words between the lifelines, at one of them."""
+        return [self._line(line) for line in self._layout.note([Part(words, 0, 0, style)], side)]
 
     def fold(self, rows: Sequence[Row]) -> list[Line]:
         """Many rows as one; its time is that of the last of them."""

@@ -1,0 +1,38 @@
+"""The socket call of a program, whoever recorded it."""
+
+from typing import NamedTuple
+
+Address = tuple[str, int]  # host as text, port
+
+
+class SocketCall(NamedTuple):
+    """One call: when it entered and returned, what was asked, what came back.
+
+    ``asked`` is bytes offered or the size of a buffer, a backlog, a timeout in milliseconds; ``returned`` what the
+    call gave back as a number (bytes, a descriptor, how many are ready); both None where there is no such number.
+    ``data`` is the beginning of what was sent or received. ``error`` is errno's name, "" when it succeeded;
+    ``detail`` an option, the descriptors asked about, or a kind of socket; ``ready`` the descriptors that a wait found
+    ready, with poll(2)'s bits.
+    """
+
+    process: int
+    thread: int
+    name: str
+    fd: int
+    socket: int  # tells sockets apart that had the same descriptor one after the other; 0 for none
+    enter_ns: int
+    exit_ns: int | None  # None: it never returned
+    asked: int | None = None
+    returned: int | None = None
+    error: str = ""
+    protocol: str = ""  # TCP, UDP; "" when it is not known
+    local: Address | None = None
+    remote: Address | None = None
+    detail: str = ""
+    ready: tuple[tuple[int, int], ...] = ()
+    data: bytes = b""
+
+
+SENDING = frozenset(("send", "sendall", "sendto", "sendmsg", "sendfile"))
+RECEIVING = frozenset(("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg"))
+WAITING = frozenset(("select", "poll", "epoll"))

@@ -1,0 +1,86 @@
+"""Calls kept beside a saved capture: ``NAME.calls.jsonl``, one call a line, as docs/json.md documents."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from inspector.calls.call import Address, SocketCall
+from inspector.text.problems import DamageProblem, FileProblem
+
+_ENDINGS = (".gz", ".pcapng", ".pcap")
+
+
+def path_beside(capture: str) -> Path:
+    """Where the calls of a capture file are."""
+    path = Path(capture)
+    while path.suffix in _ENDINGS:
+        path = path.with_suffix("")
+    return path.with_name(f"{path.name}.calls.jsonl")
+
+
+def save(path: Path, calls: Iterable[SocketCall]) -> None:
+    """Write all calls; raises FileProblem."""
+    try:
+        with path.open("w", encoding="ascii") as file:
+            file.writelines(f"{json.dumps(_fields(call))}\n" for call in calls)
+    except OSError as error:
+        raise FileProblem("calls.cannot_save", path=path, reason=error.strerror) from None
+
+
+def load(path: Path) -> tuple[list[SocketCall], DamageProblem | None]:
+    """The calls, as far as the file makes sense, and where it stops to; raises FileProblem when it cannot be read."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise FileProblem("file.cannot_open", path=path, reason=error.strerror) from None
+    calls = []
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        try:
+            calls.append(_call(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return calls, DamageProblem("calls.torn", path=path, line=number)
+    return calls, None
+
+
+def _fields(call: SocketCall) -> dict[str, object]:
+    fields: dict[str, object] = call._asdict()
+    fields["data"] = call.data.hex()
+    for end in ("local", "remote"):
+        address: Address | None = getattr(call, end)
+        fields[end] = None if address is None else list(address)
+    return fields
+
+
+def _call(fields: dict[str, Any]) -> SocketCall:
+    return SocketCall(
+        process=int(fields["process"]),
+        thread=int(fields["thread"]),
+        name=str(fields["name"]),
+        fd=int(fields["fd"]),
+        socket=int(fields["socket"]),
+        enter_ns=int(fields["enter_ns"]),
+        exit_ns=_perhaps(fields["exit_ns"]),
+        asked=_perhaps(fields["asked"]),
+        returned=_perhaps(fields["returned"]),
+        error=str(fields["error"]),
+        protocol=str(fields["protocol"]),
+        local=_address(fields["local"]),
+        remote=_address(fields["remote"]),
+        detail=str(fields["detail"]),
+        ready=tuple((int(fd), int(bits)) for fd, bits in fields["ready"]),
+        data=bytes.fromhex(fields["data"]),
+    )
+
+
+def _perhaps(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _address(value: Any) -> Address | None:
+    if value is None:
+        return None
+    host, port = value
+    return str(host), int(port)

@@ -1,0 +1,141 @@
+"""Which connection a recorded call belongs to: descriptors of processes become sockets with endpoints."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
+
+from inspector.calls.call import WAITING, Address, SocketCall
+from inspector.calls.spool import RecordedCall
+
+_PROTOCOLS = {"SOCK_STREAM": "TCP", "SOCK_DGRAM": "UDP"}
+_FAMILIES = ("AF_INET", "AF_INET6")
+_MAPPED = "::ffff:"
+
+
+@dataclass
+class _Socket:
+    number: int
+    protocol: str = ""
+    local: Address | None = None
+    remote: Address | None = None
+
+
+class CallResolver:
+    """Feed it the calls of all processes as they were recorded; it knows what their descriptors stand for."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self._sockets: dict[int, dict[int, _Socket]] = {}  # by process, by descriptor
+
+    def feed(self, calls: Iterable[RecordedCall]) -> list[SocketCall]:
+        """The calls with their endpoints, as far as these are known by then, in the order they were entered.
+
+        A call that has not returned changes nothing.
+        """
+        return [
+            resolved
+            for call in sorted(calls, key=lambda call: call.entered_ns)
+            if (resolved := self._resolve(call)) is not None
+        ]
+
+    def _resolve(self, call: RecordedCall) -> SocketCall | None:
+        sockets = self._sockets.setdefault(call.process, {})
+        if call.name == "program":
+            sockets.update(self._sockets.get(call.asked, {}))  # a fork has what its parent had
+            return None
+        if call.name in WAITING:
+            return _socket_call(call, _Socket(0))
+        if call.name == "socket":
+            family, _, kind = call.text.partition("|")
+            known = family in _FAMILIES
+            sockets[call.fd] = _Socket(next(self._numbers), _PROTOCOLS.get(kind, "") if known else "")
+        socket = sockets.get(call.fd)
+        if socket is None:
+            socket = sockets[call.fd] = _Socket(next(self._numbers))
+        if call.returned_ns is not None:
+            socket = self._changed(call, socket, sockets)
+        remote = _address(call.answer if call.name.startswith("recvfrom") else call.text)
+        datagram = call.name in ("sendto", "recvfrom", "recvfrom_into", "recvmsg")
+        return _socket_call(call, socket, remote if datagram else None)
+
+    def _changed(self, call: RecordedCall, socket: _Socket, sockets: dict[int, _Socket]) -> _Socket:
+        """What the call has made of its socket; accept's is the new one."""
+        words = call.answer.split("|")
+        if call.name == "accept" and not call.error:
+            ends = _address("|".join(words[:2])), _address("|".join(words[2:]))
+            accepted = sockets[call.result] = _Socket(next(self._numbers), socket.protocol, *ends)
+            return accepted
+        if call.name == "bind" and not call.error:
+            socket.local = _address(call.answer)
+        elif call.name in ("connect", "connect_ex"):
+            socket.local = _address("|".join(words[:2])) or socket.local
+            socket.remote = _address("|".join(words[2:])) or _address(call.text)
+        elif call.name == "sendto" and call.answer:
+            socket.local = _address(call.answer)
+        elif call.name in ("close", "detach"):
+            sockets.pop(call.fd, None)
+        return socket
+
+
+def completed(calls: Iterable[SocketCall]) -> list[SocketCall]:
+    """The calls with the endpoints that their sockets got later: ``socket()`` belongs to what it became.
+
+    A datagram socket that met several peers belongs to none of them in particular.
+    """
+    ends: dict[int, set[tuple[Address | None, Address]]] = {}
+    bound: dict[int, Address] = {}
+    all_calls = list(calls)
+    for call in all_calls:
+        if call.socket and call.remote is not None:
+            ends.setdefault(call.socket, set()).add((call.local, call.remote))
+        if call.socket and call.local is not None:
+            bound.setdefault(call.socket, call.local)
+    only = {number: next(iter(pairs)) for number, pairs in ends.items() if len(pairs) == 1}
+    return [
+        call
+        if call.remote is not None
+        else call._replace(local=only[call.socket][0], remote=only[call.socket][1])
+        if call.socket in only
+        else call._replace(local=call.local or bound.get(call.socket))
+        for call in all_calls
+    ]
+
+
+def _socket_call(call: RecordedCall, socket: _Socket, remote: Address | None = None) -> SocketCall:
+    ready = tuple(_ready(call.answer)) if call.name in WAITING else ()
+    return SocketCall(
+        call.process,
+        call.thread,
+        call.name,
+        call.fd,
+        socket.number,
+        call.entered_ns,
+        call.returned_ns,
+        None if call.asked < 0 else call.asked,
+        None if call.returned_ns is None or call.error else call.result,
+        call.error,
+        socket.protocol,
+        socket.local,
+        remote or socket.remote,
+        call.text,
+        ready,
+        call.data,
+    )
+
+
+def _address(text: str) -> Address | None:
+    host, _, port = text.partition("|")
+    host = host.removeprefix(_MAPPED) if host.startswith(_MAPPED) and "." in host else host
+    return (host, int(port)) if host and port.isdecimal() else None
+
+
+def _ready(answer: str) -> Iterable[tuple[int, int]]:
+    """``fd:bits`` of poll and epoll; ``r3,4 w5`` of select, as poll(2)'s bits POLLIN and POLLOUT."""
+    for word in answer.split(" "):
+        if word[:1] in ("r", "w"):
+            bits = 1 if word[0] == "r" else 4
+            yield from ((int(fd), bits) for fd in word[1:].split(",") if fd.isdecimal())
+        elif ":" in word:
+            fd, _, bits_text = word.partition(":")
+            if fd.isdecimal() and bits_text:
+                yield int(fd), int(bits_text, 16)

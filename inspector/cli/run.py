@@ -1,0 +1,82 @@
+"""``inspector run``: programs in a private network, drawn with their socket calls."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from inspector.cli.common import ladder_options, tell
+from inspector.cli.running import LabelledOutput, draw
+from inspector.render.terminal import painter_for
+from inspector.session.run import Command, Run
+from inspector.text import say
+from inspector.text.problems import FileProblem, UsageProblem
+
+_NEXT = "--and"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run them until the last one ends; its exit status is ours."""
+    commands = commands_of(options.programs)
+    painter = painter_for(options)
+    labels = [command.label for command in commands]
+    with _output(options.output) as stream:
+        output = LabelledOutput(stream, labels)
+        running = Run(
+            commands,
+            output.write,
+            record_calls=options.recorder == "python",
+            write=options.write,
+            overwrite=options.overwrite,
+        )
+        with running:
+            tell(say("run.begin", labels=", ".join(labels), count=len(labels)))
+            draw(running, painter, ladder_options(options, painter), options.write)
+            output.finish()
+            statuses = running.statuses()
+    for label, status in statuses[:-1]:
+        if status not in (0, 130):
+            tell(say("run.ended", label=label, status=status))
+    return statuses[-1][1] if statuses else 1
+
+
+def commands_of(words: list[str]) -> list[Command]:
+    """The commands between ``--and``; raises UsageProblem when one is empty."""
+    lines: list[list[str]] = [[]]
+    for word in words[1:] if words[:1] == ["--"] else words:
+        if word == _NEXT:
+            lines.append([])
+        else:
+            lines[-1].append(word)
+    if not all(lines):
+        raise UsageProblem("run.no_command")
+    commands: list[Command] = []
+    for argv in lines:
+        label = _label(argv)
+        same = sum(command.label.partition(" ")[0] == label for command in commands)
+        commands.append(Command(f"{label} {same + 1}" if same else label, argv))
+    return commands
+
+
+def _label(argv: list[str]) -> str:
+    """The script of an interpreter, or the program itself."""
+    if Path(argv[0]).name.startswith("python"):
+        words = [word for word in argv[1:] if not word.startswith("-")]
+        if words:
+            return Path(words[0]).name
+    return Path(argv[0]).name
+
+
+@contextlib.contextmanager
+def _output(path: str | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stderr
+        return
+    try:
+        stream = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise FileProblem("run.no_output", path=path, reason=error.strerror) from None
+    with stream:
+        yield stream

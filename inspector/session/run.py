@@ -1,0 +1,185 @@
+"""Programs that run in a private network, captured there, their socket calls recorded."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from inspector.calls.call import SocketCall
+from inspector.calls.resolve import CallResolver
+from inspector.calls.spool import CallSpool
+from inspector.capture.live import LiveCapture
+from inspector.sandbox import GRACE_SECONDS, PrivateNetwork, Program
+from inspector.session.live import LiveSession, writer_for
+from inspector.session.quiet import listening_ports
+from inspector.trace.live import Arrival
+
+_OPENER = "inspector.capture.scapy_socket:open_socket"
+_USER = "inspector.capture.privileges:drop_to_invoking_user"
+_LISTENS_WITHIN_S = 5.0
+_LOOK_EVERY_S = 0.02
+_LAST_WORDS_S = 0.3  # for what the others still have to say when the last program has ended
+_SIGNALLED = 128
+
+Output = Callable[[str, bytes], None]  # label of a program, and what it has printed; called from threads
+
+
+class Command(NamedTuple):
+    """A program to run; ``label`` tells it apart from the others."""
+
+    label: str
+    argv: list[str]
+
+
+class Run:
+    """Programs while they run: a context manager; ``session`` is that of the capture in their private network.
+
+    Each is started when the one before can be reached, has ended, or has listened on nothing for some seconds. When
+    the last one has ended, the others are stopped. ``longest_s`` ends everything that takes longer.
+
+    Entering raises RightProblem where namespaces are forbidden, FileProblem for ``write``; ``events`` raises
+    LiveProblem when a program cannot be started.
+    """
+
+    def __init__(
+        self,
+        commands: Sequence[Command],
+        output: Output,
+        *,
+        record_calls: bool = True,
+        longest_s: float | None = None,
+        write: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self._commands = commands
+        self._output = output
+        self._record_calls = record_calls
+        self._longest_s = longest_s
+        self._write = write
+        self._overwrite = overwrite
+        self._programs: list[Program] = []
+        self._pumps: list[threading.Thread] = []
+        self._listening: frozenset[int] = frozenset()
+        self._interrupted = False
+        self._needless_from_s: float | None = None  # the last program has ended: when the others may be stopped
+        self._signals = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+        self._next_signal_s = 0.0
+        self.silent: list[str] = []  # labels of programs that never listened although another was to follow
+
+    def __enter__(self) -> "Run":
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="inspector-", ignore_cleanup_errors=True)))
+            self._spool = CallSpool(folder)
+            stack.callback(self._spool.close)
+            self._network = stack.enter_context(PrivateNetwork(_OPENER, give_up_rights=_USER))
+            assert self._network.capture_fd is not None
+            capture = LiveCapture.from_fd(self._network.capture_fd, "lo")
+            stack.callback(capture.close)
+            self.session = LiveSession(capture, writer=writer_for(capture, self._write, overwrite=self._overwrite))
+            stack.callback(self.session.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def interrupt(self) -> None:
+        """Let the programs be stopped, and ``events`` end when they are; from a signal handler or another thread."""
+        self._interrupted = True
+
+    def events(self) -> Iterator[Arrival | None]:
+        """Every packet, until all programs have ended and the wire is quiet; None now and then."""
+        for command in self._commands:
+            if self._programs and not self._interrupted:
+                self._await_listener(self._programs[-1], self._commands[len(self._programs) - 1].label)
+            self._start(command)
+        self._started_s = time.monotonic()
+        for event in self.session.events(self._over):
+            yield event
+            if event is None and self._interrupted:
+                self._stop_more_firmly()
+        for pump in self._pumps:
+            pump.join()
+
+    def calls(self) -> list[SocketCall]:
+        """The socket calls of the programs, once ``events`` has ended."""
+        return CallResolver().feed(self._spool.returned())
+
+    def statuses(self) -> list[tuple[str, int]]:
+        """(label, exit status) of each program, as a shell tells it; 128 and the signal's number when one ended it."""
+        ended = [(command.label, program.poll() or 0) for command, program in self._pairs()]
+        return [(label, status if status >= 0 else _SIGNALLED - status) for label, status in ended]
+
+    def _pairs(self) -> Iterator[tuple[Command, Program]]:
+        return zip(self._commands, self._programs, strict=False)
+
+    def _start(self, command: Command) -> None:
+        environment = dict(os.environ)
+        if self._record_calls:
+            environment = self._spool.environment(environment)
+        is_last = len(self._programs) == len(self._commands) - 1
+        read_end, write_end = os.pipe()
+        try:
+            program = self._network.start(
+                command.argv,
+                stdin=None if is_last else subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                env=environment,
+            )
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
+        self._programs.append(program)
+        pump = threading.Thread(target=self._pump, args=(command.label, read_end), daemon=True)
+        self._pumps.append(pump)
+        pump.start()
+
+    def _pump(self, label: str, descriptor: int) -> None:
+        with os.fdopen(descriptor, "rb", buffering=0) as source:
+            while piece := source.read(65_536):
+                self._output(label, piece)
+
+    def _await_listener(self, program: Program, label: str) -> None:
+        """Until somebody in the private network has a socket to be reached at that was not there before."""
+        deadline = time.monotonic() + _LISTENS_WITHIN_S
+        network = Path(f"/proc/{program.pid}/net")
+        while time.monotonic() < deadline and not self._interrupted:
+            ports = listening_ports(network)
+            if (ports is not None and ports - self._listening) or program.poll() is not None:
+                self._listening |= ports or frozenset()
+                return
+            time.sleep(_LOOK_EVERY_S)
+        self.silent.append(label)
+
+    def _over(self) -> bool:
+        """Asked while the wire is quiet: whether all have ended. Stops those that nobody needs any more."""
+        ended = [program.poll() is not None for program in self._programs]
+        if all(ended):
+            return True
+        now_s = time.monotonic()
+        if ended[-1] and self._needless_from_s is None:
+            self._needless_from_s = now_s + _LAST_WORDS_S
+        too_long = self._longest_s is not None and now_s - self._started_s > self._longest_s
+        if too_long or (self._needless_from_s is not None and now_s >= self._needless_from_s):
+            self._interrupted = True
+        return False
+
+    def _stop_more_firmly(self) -> None:
+        """Send those that still run the next signal when its time has come; their last packets are captured."""
+        now_s = time.monotonic()
+        if not self._signals or now_s < self._next_signal_s:
+            return
+        number = self._signals.pop(0)
+        self._next_signal_s = now_s + GRACE_SECONDS
+        for program in self._programs:
+            if program.poll() is None:
+                program.signal(number)

@@ -1,0 +1,40 @@
+"""The socket calls of a conversation, linked to its packets."""
+
+from collections.abc import Iterable, Sequence
+
+from inspector.calls.call import Address, SocketCall
+from inspector.calls.matching import Passage, SidedCall, calls_of, linked
+from inspector.calls.resolve import completed
+from inspector.tcp.segment import Flag
+from inspector.tcp.states import Side
+from inspector.trace.conversation import Conversation, Endpoint, Row
+
+
+def conversation_calls(calls: Iterable[SocketCall], conversation: Conversation, rows: Sequence[Row]) -> list[SidedCall]:
+    """The calls that belong to a conversation whose packets are ``rows``, in the order they were entered."""
+    span_ns = (conversation.start_ns, conversation.end_ns)
+    ends = _address(conversation.client), _address(conversation.server)
+    sided = calls_of(completed(calls), conversation.protocol, *ends, span_ns)
+    return linked(sided, _passages(rows))
+
+
+def _address(endpoint: Endpoint) -> Address:
+    return endpoint.address, endpoint.port or 0
+
+
+def _passages(rows: Sequence[Row]) -> list[Passage]:
+    """The packets with the place of their payload in the stream; of datagrams, in all that was sent."""
+    passages = []
+    sent = [0, 0]
+    for row in rows:
+        if row.notice is not None:
+            continue
+        report, size = row.report, row.payload_bytes
+        start, flags = sent[row.side], 0
+        if report is not None:
+            flags = report.segment.flags
+            start = report.relative_seq - (0 if flags & Flag.SYN else 1)
+        offsets = (start, start + size) if size else None
+        sent[row.side] += size
+        passages.append(Passage(row.packet, row.time_ns, Side(row.side), flags, offsets))
+    return passages

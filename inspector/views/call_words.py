@@ -1,0 +1,89 @@
+"""A socket call in words: what was asked, and what came back."""
+
+from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, SocketCall
+from inspector.text import say
+from inspector.views.quantities import count
+from inspector.views.safe_text import cells, is_text, safe_line
+
+_EXPLAINED = frozenset(
+    (
+        *("EAGAIN", "EINPROGRESS", "ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "EADDRINUSE", "ENOTCONN"),
+        *("EISCONN", "EMSGSIZE", "EHOSTUNREACH", "ENETUNREACH", "EINTR", "EBADF", "EADDRNOTAVAIL"),
+    )
+)
+_POLL_BITS = {0x1: "IN", 0x4: "OUT", 0x8: "ERR", 0x10: "HUP", 0x2000: "RDHUP"}
+_WITH_ADDRESS = ("connect", "connect_ex", "bind")
+_HOW = ("SHUT_RD", "SHUT_WR", "SHUT_RDWR")
+
+
+def asked(call: SocketCall, room: int) -> str:
+    """The call as it would be written in a program, short: ``sendall(5 B)``; without the host where room is scarce."""
+    words = f"{call.name}({_argument(call)})"
+    if cells(words) <= room:
+        return words
+    if call.name in _WITH_ADDRESS:
+        return f"{call.name}(:{_argument(call).rpartition(':')[2]})"
+    return _argument(call) if call.name == "setsockopt" else words
+
+
+def came_back(call: SocketCall, quote_cells: int) -> str:
+    """What it returned, "" when that says nothing; data quoted in at most so many cells."""
+    if call.exit_ns is None:
+        return say("calls.never_returned")
+    if call.error:
+        return call.error
+    if call.name in RECEIVING:
+        return _data(call, quote_cells)
+    if call.name in WAITING:
+        return " ".join(f"{fd}:{_bits(bits)}" for fd, bits in call.ready) or say("calls.none_ready")
+    if call.name == "accept":
+        return "" if call.remote is None else _port(call.remote)
+    if call.name in SENDING:
+        return str(call.returned)
+    return ""
+
+
+def explained(call: SocketCall) -> str:
+    """An error, or the end of the stream, in a few words; "" where there is neither."""
+    if call.name in RECEIVING and call.protocol == "TCP" and call.returned == 0 and call.asked:
+        return say("calls.end_of_stream")
+    return say(f"calls.{call.error}") if call.error in _EXPLAINED else ""
+
+
+def _argument(call: SocketCall) -> str:
+    if call.name in SENDING and call.asked is not None:
+        return f"{count(call.asked)} B"
+    if call.name in RECEIVING and call.asked is not None:
+        return str(call.asked)
+    if call.name in _WITH_ADDRESS:
+        host, _, port = call.detail.partition("|")
+        return f"{host}:{port}" if port else ""
+    if call.name == "setsockopt":
+        return call.detail
+    if call.name == "socket":
+        return call.protocol
+    if call.name == "shutdown" and call.asked is not None:
+        return _HOW[call.asked] if call.asked < len(_HOW) else str(call.asked)
+    if call.name in ("listen", "setblocking") and call.asked is not None:
+        return str(call.asked)
+    if call.name == "settimeout":
+        return call.detail or "None"
+    return ""
+
+
+def _data(call: SocketCall, quote_cells: int) -> str:
+    if not call.returned:
+        return "b''"
+    size = f"{count(call.returned)} B"
+    room = quote_cells - len(size) - 3
+    if room < 6 or not is_text(call.data):
+        return size
+    return f'{size} "{safe_line(call.data, room, cut=len(call.data) < call.returned)}"'
+
+
+def _port(address: Address) -> str:
+    return f":{address[1]}"
+
+
+def _bits(bits: int) -> str:
+    return "+".join(name for bit, name in _POLL_BITS.items() if bits & bit) or f"{bits:#x}"

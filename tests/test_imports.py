@@ -1,0 +1,242 @@
+"""What commands import, and that every sentence for the user stands once, in ``inspector/text``, and is used."""
+
+import ast
+import re
+import string
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from inspector.cli.parser import _OWN_HELP, COMMANDS
+from inspector.decode.protocols import ICMP_ERRORS, icmp_name
+from inspector.demos import DEMOS
+from inspector.tcp.report import Closing, Opening
+from inspector.text import problems
+from inspector.views.call_words import _EXPLAINED
+from inspector.views.phases import Phase
+from inspector.views.table import COLUMNS
+
+PROJECT = Path(__file__).parents[1]
+PACKAGE = PROJECT / "inspector"
+HEAVY = {"scapy", "textual", "asyncio", "pyroute2"}
+
+IMPORTED = """
+import sys
+sys.path[:0] = {path!r}
+before = set(sys.modules)
+from inspector.cli import main
+status = main({words!r})
+sys.stdout.flush()
+print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}}), file=sys.stderr)
+sys.exit(status)
+"""
+
+
+def imported(words: list[str], *, path: list[str]) -> set[str]:
+    """The top-level modules that a command imports, in an interpreter with nothing but the standard library."""
+    code = IMPORTED.format(path=path, words=words)
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+def test_the_version_needs_the_standard_library_alone() -> None:
+    found = imported(["--version"], path=[str(PROJECT)])
+    assert found <= sys.stdlib_module_names | {"inspector"}
+    assert "argparse" not in found
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["replay", "hello"],
+        ["replay", "hello", "--color", "always"],
+        ["packets", "hello", "--json"],
+        ["conversations", "hello"],
+        ["follow", "hello", "--conversation", "1"],
+        ["demo", "--list"],
+        ["doctor"],
+    ],
+    ids=" ".join,
+)
+def test_what_shows_no_live_packets_needs_nothing_heavy(words: list[str]) -> None:
+    assert not imported(words, path=[str(PROJECT), *sys.path]) & HEAVY
+
+
+AREAS = {
+    path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted((PACKAGE / "text").glob("*.toml"))
+}
+TEXTS = {f"{area}.{name}": entry for area, entries in AREAS.items() for name, entry in entries.items()}
+KEY = re.compile(rf"({'|'.join(AREAS)})\.[A-Za-z0-9_]+")
+PROBLEMS = {name for name in dir(problems) if name.endswith("Problem")}
+
+FINDINGS = """retransmission fast_retransmission spurious_retransmission out_of_order lost_segment ack_lost_segment
+duplicate_ack zero_window zero_window_probe zero_window_probe_ack window_update window_full keep_alive keep_alive_ack
+reused_ports"""
+EVERY_BYTE = range(256)
+ICMP_NAMES = {icmp_name(protocol, kind, code) for protocol in ICMP_ERRORS for kind in EVERY_BYTE for code in EVERY_BYTE}
+PLAIN_PHASES = set(Phase) - {Phase.RESET, Phase.HALF_CLOSED}  # those take parameters
+NO_TEARDOWN = {Closing.SIMULTANEOUS, Closing.OPEN, Closing.NEVER_OPENED}
+CHECKED = ("capture", "private", "libpcap", "strace")
+# Keys that are put together: by module, as they are written there, and all the names that come of them.
+COMPOSED: dict[str, dict[str, Iterable[str]]] = {
+    "cli/demo.py": {"demo.{name}": DEMOS},
+    "cli/doctor.py": {"doctor.{check.name}": ("platform", *CHECKED, "interfaces", "terminal")},
+    "cli/parser.py": {
+        "cli.{command}": COMMANDS,
+        "cli.{command}_{name}": [f"{command}_{name}" for command, name in _OWN_HELP],
+        "cli.option_{name}": {
+            f"option_{name}"
+            for command, options in COMMANDS.items()
+            for name in (names[0].removeprefix("--") for names, _ in options)
+            if (command, name) not in _OWN_HELP
+        },
+    },
+    "session/doctor.py": {
+        "doctor.{name}_{'yes' if present else 'no'}": [f"{name}_{word}" for name in CHECKED for word in ("yes", "no")],
+        "doctor.{name}_remedy": [f"{name}_remedy" for name in CHECKED],
+        "doctor.terminal_{size}": ["terminal_pipe", "terminal_size"],
+    },
+    "views/call_words.py": {"calls.{call.error}": _EXPLAINED},
+    "views/labels.py": {
+        "icmp.{row.icmp}": ICMP_NAMES,
+        "icmp.{row.notice.name}": [*ICMP_NAMES, "error"],
+        "ladder.{name}": FINDINGS.split(),
+    },
+    "views/ladder.py": {"ladder.{phase}": PLAIN_PHASES},
+    "views/phases.py": {
+        "ladder.{section.phase}": PLAIN_PHASES,
+        "ladder.{title}": ["data_midstream", "data", "no_data"],
+        "ladder.opening_{opening}": [f"opening_{opening}" for opening in Opening],
+        "ladder.closing_{closing}": [f"closing_{closing}" for closing in set(Closing) - NO_TEARDOWN],
+        "ladder.verdict_{opening}": ["verdict_refused", "verdict_unanswered"],
+        "ladder.verdict_{closing}": [f"verdict_{closing}" for closing in Closing],
+    },
+    "views/stream.py": {"ladder.{name}": ["client", "server"]},
+    "views/table.py": {
+        "table.{column.name}": [column.name for column in COLUMNS],
+        "table.closing_{closing}": [f"closing_{closing}" for closing in Closing],
+        "table.opening_{entry.end.outcome.opening}": [f"opening_{opening}" for opening in Opening],
+    },
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of the package but those that hold no more than texts and problems."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.parent.name != "text":
+            yield str(path.relative_to(PACKAGE)), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def written(node: ast.AST) -> str:
+    """A string as it is written, what is filled in with its braces; empty for anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        parts = (written(part) or f"{{{ast.unparse(getattr(part, 'value', part))}}}" for part in node.values)
+        return "".join(parts)
+    return ""
+
+
+def called(call: ast.Call) -> str:
+    """The name of a function or method."""
+    return getattr(call.func, "id", getattr(call.func, "attr", ""))
+
+
+def composed(text: str) -> bool:
+    return "{" in text and text.partition(".")[0] in AREAS
+
+
+def keys_of(node: ast.AST, path: str) -> Iterable[str]:
+    """The keys that an argument may be; none when it comes from elsewhere."""
+    if isinstance(node, ast.IfExp):
+        return [*keys_of(node.body, path), *keys_of(node.orelse, path)]
+    text = written(node)
+    if composed(text):
+        return [f"{text.partition('.')[0]}.{name}" for name in COMPOSED.get(path, {}).get(text, ())]
+    return [text] * bool(KEY.fullmatch(text))
+
+
+def inside_of_strings(tree: ast.Module) -> set[int]:
+    """The constants that are parts of longer strings."""
+    return {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+
+
+def fields(key: str) -> set[str]:
+    """The parameters that a text takes, in any of its forms."""
+    return {name for text in TEXTS[key].values() for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_every_key_has_a_text_and_every_text_is_used() -> None:
+    used: dict[str, str] = {}
+    for path, tree in modules():
+        parts = inside_of_strings(tree)
+        for node in ast.walk(tree):
+            text = "" if id(node) in parts else written(node)
+            for key in keys_of(node, path) if text else []:
+                used.setdefault(key, f"{path}:{getattr(node, 'lineno', 0)} {text}")
+    assert {key: place for key, place in used.items() if key not in TEXTS} == {}
+    assert sorted(TEXTS.keys() - used.keys()) == []
+
+
+def test_composed_keys_are_all_listed_here() -> None:
+    found = {
+        (path, text)
+        for path, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr) and composed(text := written(node))
+    }
+    assert found == {(path, text) for path, texts in COMPOSED.items() for text in texts}
+
+
+def test_texts_get_the_parameters_they_take() -> None:
+    compared = 0
+    for path, tree in modules():
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args):
+            if called(call) != "say" and called(call) not in PROBLEMS:
+                continue
+            given = {keyword.arg for keyword in call.keywords}
+            if None in given:
+                continue  # **parameters: what is in them is seen when the text is said
+            for key in keys_of(call.args[0], path):
+                assert fields(key) <= given, (f"{path}:{call.lineno}", key)
+                compared += 1
+    assert compared > 150
+
+
+def test_texts_are_whole() -> None:
+    for key, entry in TEXTS.items():
+        assert {"en"} <= entry.keys() <= {"en", "en_one"}, key
+        for text in entry.values():
+            assert text == text.strip(), key
+            assert "\n" not in text, key
+            assert not re.search(r"[^ ]  [^ ]", text), key
+
+
+SHOWING = {
+    "print",
+    "write",
+    "writelines",
+    "tell",
+    "paint",
+    "Rule",
+    "Span",
+    "Part",
+    "error",
+    "ArgumentTypeError",
+} | PROBLEMS
+SENTENCE = re.compile(r"[A-Za-z]{2,} [a-z]{2,}")
+
+
+def test_no_sentence_stands_in_the_code() -> None:
+    for path, tree in modules():
+        if path.startswith("demos/"):
+            continue  # they are programs to read
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and called(node) in SHOWING):
+            for argument in call.args:
+                for node in ast.walk(argument):
+                    assert not SENTENCE.search(written(node)), f"{path}:{call.lineno} {written(node)}"
