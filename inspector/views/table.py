@@ -25,6 +25,10 @@ def _state(state: EndpointState) -> str:
     return state.state.value if state.known is Known.SEEN else f"({state.state.value})"
 
 
+def _states(end: ConnectionEnd) -> str:
+    return f"{_state(end.client)}, {_state(end.server)}"
+
+
 def _closed(entry: TableEntry) -> str:
     if entry.end is None:
         return ""
@@ -65,8 +69,7 @@ COLUMNS = (
         right=True,
         style="time",
     ),
-    Column("client_state", lambda entry, _: _state(entry.end.client) if entry.end else "", 6, style="state"),
-    Column("server_state", lambda entry, _: _state(entry.end.server) if entry.end else "", 6, style="state"),
+    Column("states", lambda entry, _: _states(entry.end) if entry.end else "", 6, style="state"),
     Column("opened", lambda entry, _: say(f"table.opening_{entry.end.outcome.opening}") if entry.end else "", 3),
     Column("closed", lambda entry, _: _closed(entry), 2),
     Column("rtt", lambda entry, _: _rtt(entry), 7, right=True, style="time"),
@@ -106,13 +109,14 @@ def plain_lines(entries: Sequence[TableEntry], width: int) -> Iterator[str]:
 
 def totals(entries: Sequence[TableEntry]) -> str:
     """How much there is in all."""
-    return say(
-        "table.totals",
-        count=len(entries),
-        conversations=count(len(entries)),
-        packets=count(sum([entry.conversation.packets for entry in entries])),
-        bytes=data_bytes(sum([entry.conversation.payload_bytes for entry in entries])),
-    )
+    packets = sum([entry.conversation.packets for entry in entries])
+    payload_bytes = sum([entry.conversation.payload_bytes for entry in entries])
+    figures = [
+        say("table.conversations", count=len(entries), conversations=count(len(entries))),
+        say("ladder.packets", count=packets, packets=count(packets)),
+        say("ladder.data_of", bytes=data_bytes(payload_bytes)),
+    ]
+    return " · ".join(figures)
 
 
 def _chosen(entries: Sequence[TableEntry], width: int) -> tuple[list[Column], list[list[str]], dict[str, int]]:
