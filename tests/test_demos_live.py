@@ -36,7 +36,7 @@ def drawn(running: "subprocess.Popen[str]", name: str) -> str:
     shown, told = running.communicate(timeout=60)
     assert running.returncode == 0, told
     beginning, *printed = told.splitlines()
-    assert beginning.startswith(f"inspector: running demo {name} in a private network")
+    assert beginning.startswith(f"inspector: running demo {name} in a private network: ")
     [(label, text)] = [(line.split()[0], line) for line in printed]
     assert label == "client"
     assert text.endswith(PRINTED[name])

@@ -3,43 +3,49 @@
 import argparse
 import sys
 
+from inspector import demos
 from inspector.capture import bundled
 from inspector.cli import replay
 from inspector.cli.common import ladder_options, tell
 from inspector.cli.running import LabelledOutput, draw
-from inspector.demos import DEMOS, ROLES, Demo
+from inspector.demos import Demo
 from inspector.render.terminal import Painter, painter_for
-from inspector.session.run import Command, Run
+from inspector.session.run import demo_run
 from inspector.text import say
 from inspector.text.problems import RightProblem, UsageProblem
 from inspector.views.ladder import LadderOptions
 
 _DEFAULT = "hello"
-_LONGEST_S = 30.0  # a demo that takes longer is stuck
 
 
 def run(options: argparse.Namespace) -> int:
     """Run one, or list them."""
     if options.list:
-        width = max(map(len, DEMOS))
-        for name in DEMOS:
-            print(f"{name:<{width}}  {say(f'demo.{name}')}")
+        width = max(map(len, demos.names()))
+        for name in demos.names():
+            print(f"{name:<{width}}  {_about(name)}")
         return 0
-    demo = DEMOS.get(options.name or _DEFAULT)
+    demo = demos.find(options.name or _DEFAULT)
     if demo is None:
-        raise UsageProblem("demo.unknown", name=options.name, names=", ".join(DEMOS))
+        raise UsageProblem("demo.unknown", name=options.name, names=", ".join(demos.names()))
+    variant = options.variant or demo.variants[0]
+    if variant not in demo.variants:
+        raise UsageProblem("demo.no_variant", name=demo.name, variant=variant, variants=", ".join(demo.variants))
     painter = painter_for(options)
     try:
-        return _run_live(demo, painter, ladder_options(options, painter), options)
+        return _run_live(demo, variant, painter, ladder_options(options, painter), options)
     except RightProblem as forbidden:
-        return _show_recorded(demo, options, forbidden)
+        return _show_recorded(demo, variant, options, forbidden)
 
 
-def _run_live(demo: Demo, painter: Painter, drawing: LadderOptions, options: argparse.Namespace) -> int:
-    commands = [Command(role, demo.command(role)) for role in ROLES]
-    output = LabelledOutput(sys.stderr, ROLES)
-    with Run(commands, output.write, longest_s=_LONGEST_S, write=options.write, overwrite=options.overwrite) as running:
-        tell(say("demo.running", name=demo.name))
+def _about(name: str) -> str:
+    return say(f"demo.{name.replace('-', '_')}")
+
+
+def _run_live(demo: Demo, variant: str, painter: Painter, drawing: LadderOptions, options: argparse.Namespace) -> int:
+    output = LabelledOutput(sys.stderr, demo.roles)
+    with demo_run(demo, variant, output.write, write=options.write, overwrite=options.overwrite) as running:
+        tell(say("demo.running", name=demo.name, about=_about(demo.name)))
         draw(running, painter, drawing, options.write)
         failures = [(label, status) for label, status in running.statuses() if status]
     for role, status in failures:
@@ -47,9 +53,9 @@ def _run_live(demo: Demo, painter: Painter, drawing: LadderOptions, options: arg
     return 1 if failures else 0
 
 
-def _show_recorded(demo: Demo, options: argparse.Namespace, forbidden: RightProblem) -> int:
+def _show_recorded(demo: Demo, variant: str, options: argparse.Namespace, forbidden: RightProblem) -> int:
     """Where no private network can be made: the same demo as it was captured elsewhere."""
-    path = bundled.find(demo.name)
+    path = bundled.find(demo.name if variant == demo.variants[0] else f"{demo.name}-{variant}")
     if path is None or options.write:
         raise forbidden
     tell(say("demo.recorded", name=demo.name, reason=str(forbidden)))

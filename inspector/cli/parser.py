@@ -106,6 +106,7 @@ COMMANDS: dict[str, list[_Option]] = {
     "demo": [
         _option("name", nargs="?", metavar="NAME"),
         _option("--list", action="store_true"),
+        _option("--variant", metavar="VARIANT"),
         *_write,
         *_ladder,
         _calls,

@@ -1,23 +1,51 @@
-"""Small clients and servers to watch: each demo is one file that can be read as a tutorial and run as both programs.
+"""Small clients and servers to watch: each demo is one file that can be read as a tutorial and run as all its programs.
 
-``python -m inspector.demos.NAME server`` waits for ``python -m inspector.demos.NAME client``.
+``python -m inspector.demos.NAME ROLE [VARIANT]`` is one program of a demo; ``inspector demo NAME`` runs them together.
 """
 
 import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
-ROLES = ("server", "client")
+TUTORIAL, FIXED = "tutorial", "fixed"
 
 
 class Demo(NamedTuple):
-    """A client and a server; the texts about it are ``demo.<name>`` and ``demo.<name>_lesson``."""
+    """Programs by role, in the order they are started; the texts about them are ``demo.<name>`` and more.
+
+    ``variants``: the first one is run unless another is asked for.
+    """
 
     name: str
-    port: int
+    roles: tuple[str, ...] = ("server", "client")
+    variants: tuple[str, ...] = (FIXED,)
 
-    def command(self, role: str) -> list[str]:
-        """How its ``server`` or ``client`` is started."""
-        return [sys.executable, "-m", f"{__name__}.{self.name}", role]
+    @property
+    def module(self) -> str:
+        """Where its programs are."""
+        return f"{__name__}.{self.name.replace('-', '_')}"
+
+    def command(self, role: str, variant: str) -> list[str]:
+        """How one of its programs is started."""
+        return [sys.executable, "-m", self.module, role, *([variant] if len(self.variants) > 1 else [])]
 
 
-DEMOS = {demo.name: demo for demo in (Demo("hello", 8001), Demo("udp", 8002))}
+def names() -> list[str]:
+    """All demos: every file of this folder that has a ``DEMO``."""
+    files = Path(__file__).parent.glob("[a-z]*.py")
+    return sorted(file.stem.replace("_", "-") for file in files if file.stem != "stage")
+
+
+def find(name: str) -> Demo | None:
+    """The demo of that name; None when there is none."""
+    if name not in names():
+        return None
+    demo: Demo = import_module(f"{__name__}.{name.replace('-', '_')}").DEMO
+    return demo
+
+
+def play(roles: Mapping[str, Callable[..., None]]) -> None:
+    """Be the program that the command line names: a role, and a variant for the roles of demos that have several."""
+    roles[sys.argv[1]](*sys.argv[2:])

@@ -1,11 +1,11 @@
 """The smallest TCP conversation: a client says ``hello``, the server answers ``hello world`` and closes first."""
 
 import socket
-import sys
 
-from inspector.demos import DEMOS
+from inspector.demos import Demo, play
 
-ADDRESS = ("127.0.0.1", DEMOS["hello"].port)
+DEMO = Demo("hello")
+ADDRESS = ("127.0.0.1", 8001)
 
 
 def server() -> None:
@@ -45,4 +45,4 @@ def receive(connection: socket.socket, count: int) -> bytes:
 
 
 if __name__ == "__main__":
-    {"server": server, "client": client}[sys.argv[1]]()
+    play({"server": server, "client": client})

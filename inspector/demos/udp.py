@@ -1,11 +1,11 @@
 """One datagram each way: no handshake, no connection, nothing to close; each recvfrom() is one datagram."""
 
 import socket
-import sys
 
-from inspector.demos import DEMOS
+from inspector.demos import Demo, play
 
-ADDRESS = ("127.0.0.1", DEMOS["udp"].port)
+DEMO = Demo("udp")
+ADDRESS = ("127.0.0.1", 8002)
 LARGEST_DATAGRAM = 65_507  # what a smaller buffer cannot hold is thrown away
 
 
@@ -27,4 +27,4 @@ def client() -> None:
 
 
 if __name__ == "__main__":
-    {"server": server, "client": client}[sys.argv[1]]()
+    play({"server": server, "client": client})

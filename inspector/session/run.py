@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -15,6 +15,8 @@ from inspector.calls.call import SocketCall
 from inspector.calls.resolve import CallResolver
 from inspector.calls.spool import CallSpool
 from inspector.capture.live import LiveCapture
+from inspector.demos import Demo
+from inspector.demos.stage import FOLDER_VARIABLE
 from inspector.sandbox import GRACE_SECONDS, PrivateNetwork, Program
 from inspector.session.live import LiveSession, writer_for
 from inspector.session.quiet import listening_ports
@@ -26,6 +28,7 @@ _LISTENS_WITHIN_S = 5.0
 _LOOK_EVERY_S = 0.02
 _LAST_WORDS_S = 0.3  # for what the others still have to say when the last program has ended
 _SIGNALLED = 128
+_DEMO_LONGEST_S = 30.0
 
 Output = Callable[[str, bytes], None]  # label of a program, and what it has printed; called from threads
 
@@ -53,6 +56,7 @@ class Run:
         output: Output,
         *,
         record_calls: bool = True,
+        environment: Mapping[str, str] | None = None,
         longest_s: float | None = None,
         write: str | None = None,
         overwrite: bool = False,
@@ -60,6 +64,7 @@ class Run:
         self._commands = commands
         self._output = output
         self._record_calls = record_calls
+        self._environment = {**os.environ, **(environment or {})}
         self._longest_s = longest_s
         self._write = write
         self._overwrite = overwrite
@@ -116,11 +121,15 @@ class Run:
         ended = [(command.label, program.poll() or 0) for command, program in self._pairs()]
         return [(label, status if status >= 0 else _SIGNALLED - status) for label, status in ended]
 
+    def label_of(self, process: int) -> str:
+        """Which program a process is; "" for one that a program started."""
+        return next((command.label for command, program in self._pairs() if program.pid == process), "")
+
     def _pairs(self) -> Iterator[tuple[Command, Program]]:
         return zip(self._commands, self._programs, strict=False)
 
     def _start(self, command: Command) -> None:
-        environment = dict(os.environ)
+        environment = self._environment
         if self._record_calls:
             environment = self._spool.environment(environment)
         is_last = len(self._programs) == len(self._commands) - 1
@@ -183,3 +192,23 @@ class Run:
         for program in self._programs:
             if program.poll() is None:
                 program.signal(number)
+
+
+@contextlib.contextmanager
+def demo_run(
+    demo: Demo, variant: str, output: Output, *, write: str | None = None, overwrite: bool = False
+) -> Iterator[Run]:
+    """The programs of a demo, entered; what is stuck is stopped."""
+    commands = [Command(role, demo.command(role, variant)) for role in demo.roles]
+    with (
+        TemporaryDirectory(prefix="inspector-stage-") as stage,
+        Run(
+            commands,
+            output,
+            environment={FOLDER_VARIABLE: stage},
+            longest_s=_DEMO_LONGEST_S,
+            write=write,
+            overwrite=overwrite,
+        ) as run,
+    ):
+        yield run
