@@ -11,7 +11,9 @@ import pytest
 from ladder_scenarios import drawn, scenario_part
 from test_tcp_scenarios import FILES, SCENARIOS
 
+from inspector.calls import journal
 from inspector.capture import bundled
+from inspector.trace.calls import conversation_calls
 from inspector.trace.trace import Trace
 from inspector.views.ladder import LadderPart
 
@@ -54,3 +56,15 @@ def test_ladders_of_the_bundled_captures(name: str, style: str) -> None:
     with Trace.read(str(bundled.find(name))) as trace:
         rows, end = trace.rows(1)
         check(f"{name}_{style}", drawn(LadderPart(trace.conversation(1), end, rows), **STYLES[style]))
+
+
+@pytest.mark.parametrize(("width", "ascii_only"), [(80, False), (120, False), (140, False), (120, True)])
+@pytest.mark.parametrize("name", ["hello", "udp"])
+def test_ladders_with_the_calls_of_the_programs(name: str, width: int, ascii_only: bool) -> None:
+    path = bundled.find(name)
+    with Trace.read(str(path)) as trace:
+        rows, end = trace.rows(1)
+        conversation = trace.conversation(1)
+    calls, _ = journal.load(journal.path_beside(str(path)))
+    part = LadderPart(conversation, end, rows, conversation_calls(calls, conversation, rows))
+    check(f"{name}_calls_{width}{'_ascii' if ascii_only else ''}", drawn(part, width=width, ascii=ascii_only))

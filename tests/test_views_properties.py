@@ -1,6 +1,7 @@
 """Whatever is captured: no line is wider than the screen, and nothing reaches it that a terminal would obey."""
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,8 @@ from ladder_scenarios import part_of
 from rich.cells import cell_len
 from tcp_traffic import connection
 
+from inspector.calls.call import SocketCall
+from inspector.calls.matching import SidedCall
 from inspector.tcp.reassembly import Piece
 from inspector.tcp.states import Side
 from inspector.trace.conversation import ConnectionEnd
@@ -60,6 +63,42 @@ def test_so_does_a_ladder_that_grows(seed: int, payload: bytes, drawing: LadderO
         lines += ladder.feed(row)
     lines += ladder.finish(conversation, end)
     for line in lines:
+        check(line.text, drawing.width, ascii_only=drawing.ascii)
+
+
+@st.composite
+def random_calls(draw: st.DrawFn) -> list[SidedCall]:
+    """Calls of both sides, overlapping as those of threads do, some of which never return."""
+    calls = []
+    for _ in range(draw(st.integers(0, 12))):
+        enter_ns = draw(st.integers(0, 20_000_000))
+        call = SocketCall(
+            process=1,
+            thread=1,
+            name=draw(st.sampled_from(["connect", "recv", "sendall", "accept", "epoll", "close", "setsockopt"])),
+            fd=3,
+            socket=1,
+            enter_ns=enter_ns,
+            exit_ns=draw(st.one_of(st.none(), st.integers(enter_ns, 21_000_000))),
+            asked=draw(st.one_of(st.none(), st.integers(0, 10**9))),
+            returned=draw(st.one_of(st.none(), st.integers(0, 10**9))),
+            error=draw(st.sampled_from(["", "", "EAGAIN", "ECONNREFUSED", "E2BIG"])),
+            protocol="TCP",
+            detail=draw(st.sampled_from(["", "127.0.0.1|8001", "TCP_NODELAY=1", "\x1b[2J"])),
+            ready=((3, 1), (4, 0x11)),
+            data=draw(payloads),
+        )
+        calls.append(SidedCall(draw(st.sampled_from(Side)), call))
+    return sorted(calls, key=lambda sided: sided.call.enter_ns)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 2**32), random_calls(), options, st.sampled_from(["auto", "rows"]))
+def test_a_ladder_with_calls_stays_within_its_width(
+    seed: int, calls: list[SidedCall], drawing: LadderOptions, where: str
+) -> None:
+    part = part_of(connection(seed))._replace(calls=calls)
+    for line in ladders_of([part], replace(drawing, calls=where)):
         check(line.text, drawing.width, ascii_only=drawing.ascii)
 
 

@@ -40,7 +40,7 @@ def load(path: Path) -> tuple[list[SocketCall], DamageProblem | None]:
             continue
         try:
             calls.append(_call(json.loads(line)))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return calls, DamageProblem("calls.torn", path=path, line=number)
     return calls, None
 

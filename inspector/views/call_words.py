@@ -3,7 +3,7 @@
 from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, SocketCall
 from inspector.text import say
 from inspector.views.quantities import count
-from inspector.views.safe_text import cells, is_text, safe_line
+from inspector.views.safe_text import cells, is_text, safe_line, safe_text
 
 _EXPLAINED = frozenset(
     (
@@ -18,7 +18,7 @@ _HOW = ("SHUT_RD", "SHUT_WR", "SHUT_RDWR")
 
 def asked(call: SocketCall, room: int) -> str:
     """The call as it would be written in a program, short: ``sendall(5 B)``; without the host where room is scarce."""
-    words = f"{call.name}({_argument(call)})"
+    words = f"{safe_text(call.name, ascii_only=True)}({_argument(call)})"
     if cells(words) <= room:
         return words
     if call.name in _WITH_ADDRESS:
@@ -26,14 +26,14 @@ def asked(call: SocketCall, room: int) -> str:
     return _argument(call) if call.name == "setsockopt" else words
 
 
-def came_back(call: SocketCall, quote_cells: int) -> str:
+def came_back(call: SocketCall, quote_cells: int, *, ascii_only: bool = False) -> str:
     """What it returned, "" when that says nothing; data quoted in at most so many cells."""
     if call.exit_ns is None:
         return say("calls.never_returned")
     if call.error:
-        return call.error
+        return safe_text(call.error, ascii_only=True)
     if call.name in RECEIVING:
-        return _data(call, quote_cells)
+        return _data(call, quote_cells, ascii_only=ascii_only)
     if call.name in WAITING:
         return " ".join(f"{fd}:{_bits(bits)}" for fd, bits in call.ready) or say("calls.none_ready")
     if call.name == "accept":
@@ -51,6 +51,10 @@ def explained(call: SocketCall) -> str:
 
 
 def _argument(call: SocketCall) -> str:
+    return safe_text(_raw_argument(call), ascii_only=True)
+
+
+def _raw_argument(call: SocketCall) -> str:
     if call.name in SENDING and call.asked is not None:
         return f"{count(call.asked)} B"
     if call.name in RECEIVING and call.asked is not None:
@@ -71,14 +75,14 @@ def _argument(call: SocketCall) -> str:
     return ""
 
 
-def _data(call: SocketCall, quote_cells: int) -> str:
+def _data(call: SocketCall, quote_cells: int, *, ascii_only: bool) -> str:
     if not call.returned:
         return "b''"
     size = f"{count(call.returned)} B"
     room = quote_cells - len(size) - 3
     if room < 6 or not is_text(call.data):
         return size
-    return f'{size} "{safe_line(call.data, room, cut=len(call.data) < call.returned)}"'
+    return f'{size} "{safe_line(call.data, room, ascii_only=ascii_only, cut=len(call.data) < call.returned)}"'
 
 
 def _port(address: Address) -> str:

@@ -28,7 +28,7 @@ from inspector.views.labels import (
 )
 from inspector.views.ladder_layout import NARROWEST, WIDEST, Layout, Stroke, relative_time, rule, wrapped
 from inspector.views.lanes import Group, lane_width, with_lanes, with_rows
-from inspector.views.line import Line, Span, drawn_in_ascii, line_of
+from inspector.views.line import Line, Span, line_in_ascii, line_of
 from inspector.views.phases import (
     Phase,
     PhaseTracker,
@@ -82,10 +82,12 @@ def ladder_of(part: LadderPart, options: LadderOptions) -> Iterator[Line]:
     elif options.calls == "auto" and (lane := lane_width(options.width)):
         narrow = replace(options, width=_clamped(options.width) - 2 * lane, unfold=True)
         drawing = _Drawing(part.conversation, narrow)
-        yield from with_lanes(_groups(part, drawing, narrow), part.calls, _clamped(options.width), drawing.lifelines)
+        groups = _groups(part, drawing, narrow)
+        wide = with_lanes(groups, part.calls, _clamped(options.width), drawing.lifelines, ascii_only=options.ascii)
+        yield from map(line_in_ascii, wide) if options.ascii else wide
     else:
         groups = _groups(part, drawing, replace(options, unfold=True))
-        yield from with_rows(groups, part.calls, _QUOTE_IN_ROWS, drawing.note)
+        yield from with_rows(groups, part.calls, _QUOTE_IN_ROWS, drawing.note, ascii_only=options.ascii)
 
 
 def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> Iterator[Group]:
@@ -321,9 +323,7 @@ class _Drawing:
 
     def _line(self, spans: Sequence[Span]) -> Line:
         line = line_of([*self._tag, *spans], self._conversation.number)
-        if self._options.ascii:
-            return Line(tuple([Span(drawn_in_ascii(text), style) for text, style in line.spans]), line.conversation)
-        return line
+        return line_in_ascii(line) if self._options.ascii else line
 
 
 def _figures(conversation: Conversation) -> list[str]:

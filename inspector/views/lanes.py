@@ -51,9 +51,10 @@ def lane_width(width: int) -> int:
 class CallTimeline:
     """The calls of one side in the order of time, asked for piece by piece between packets."""
 
-    def __init__(self, calls: Sequence[SidedCall], room: int) -> None:
+    def __init__(self, calls: Sequence[SidedCall], room: int, *, ascii_only: bool) -> None:
         self._calls = [sided.call for sided in calls]
         self._room = room
+        self._ascii_only = ascii_only
         events = []
         for number, call in enumerate(self._calls):
             events.append(_Event(call.enter_ns, number, True))
@@ -100,14 +101,14 @@ class CallTimeline:
 
     def _closing(self, number: int) -> Mark:
         call = self._calls[number]
-        back = came_back(call, self._room - 2)
+        back = came_back(call, self._room - 2, ascii_only=self._ascii_only)
         words = say("calls.done") if not back else back if call.exit_ns is None else f"= {back}"
         return Mark((words, *self._reason(call)), "call.error" if call.error else "call", closes=number)
 
     def _whole(self, number: int) -> Mark:
         call = self._calls[number]
         words = asked(call, self._room)
-        back = came_back(call, self._room - cells(words) - 3)
+        back = came_back(call, self._room - cells(words) - 3, ascii_only=self._ascii_only)
         result = (f"= {back}",) if back else ()
         return Mark((words, *result, *self._reason(call)), "call.error" if call.error else "call")
 
@@ -126,11 +127,11 @@ class CallTimeline:
 class _Lane:
     """One side's lane: its cells, with a bracket for each call that is under way."""
 
-    def __init__(self, side: Side, calls: Sequence[SidedCall], width: int) -> None:
+    def __init__(self, side: Side, calls: Sequence[SidedCall], width: int, *, ascii_only: bool) -> None:
         self._side = side
         self._columns: list[int | None] = [None] * _columns_needed(calls)
         self._room = width - len(self._columns) - 2
-        self.timeline = CallTimeline(calls, self._room)
+        self.timeline = CallTimeline(calls, self._room, ascii_only=ascii_only)
 
     def cell(self, mark: Mark | None) -> list[list[Span]]:
         """The lines of a place in the lane."""
@@ -160,14 +161,19 @@ class _Lane:
 
 
 def with_lanes(
-    groups: Iterable[Group], calls: Sequence[SidedCall], width: int, between: Callable[[], Line]
+    groups: Iterable[Group],
+    calls: Sequence[SidedCall],
+    width: int,
+    between: Callable[[], Line],
+    *,
+    ascii_only: bool,
 ) -> Iterator[Line]:
     """The lines of a ladder drawn for ``ladder_width(width)``, with the calls at both sides.
 
     ``between`` draws the lifelines where only calls happen.
     """
     lane_cells = lane_width(width)
-    lanes = [_Lane(side, [call for call in calls if call.side is side], lane_cells) for side in Side]
+    lanes = [_Lane(side, _of(side, calls), lane_cells, ascii_only=ascii_only) for side in Side]
     ladder_cells = width - 2 * lane_cells
 
     def joined(marks: Sequence[Mark | None], lines: list[Line]) -> Iterator[Line]:
@@ -201,10 +207,15 @@ def with_lanes(
 
 
 def with_rows(
-    groups: Iterable[Group], calls: Sequence[SidedCall], room: int, note: Callable[[str, str, Side], list[Line]]
+    groups: Iterable[Group],
+    calls: Sequence[SidedCall],
+    room: int,
+    note: Callable[[str, str, Side], list[Line]],
+    *,
+    ascii_only: bool,
 ) -> Iterator[Line]:
     """The lines of a ladder with the calls as rows of their own; ``note`` draws words of a style at a side."""
-    timelines = [CallTimeline([call for call in calls if call.side is side], room) for side in Side]
+    timelines = [CallTimeline(_of(side, calls), room, ascii_only=ascii_only) for side in Side]
     end: Iterable[Group] = [((), [])]
     for rows, lines in chain(groups, end):
         until_ns = rows[0].time_ns if rows else -math.inf if lines else math.inf
@@ -217,6 +228,10 @@ def _in_order(happened: Sequence[Sequence[tuple[float, Mark]]]) -> list[tuple[fl
     """What happened at both sides, in the order of time."""
     both = ((time, side, mark) for side, marks in zip(Side, happened, strict=True) for time, mark in marks)
     return sorted(both, key=itemgetter(0))
+
+
+def _of(side: Side, calls: Sequence[SidedCall]) -> list[SidedCall]:
+    return [call for call in calls if call.side is side]
 
 
 def _columns_needed(calls: Sequence[SidedCall]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 # One cell for one cell, so that a picture keeps its columns where only ASCII can be shown.
-_ASCII = str.maketrans("─━╌╍│├┤┝┥▶◀╳→←↳·…µ×⋮–", "-=.~|||||><x><'-~ux:-")
+_ASCII = str.maketrans("─━╌╍│├┤┝┥▶◀╳→←↳·…µ×⋮–┐┘┌└", "-=.~|||||><x><'-~ux:-++++")
 
 
 class Span(NamedTuple):
@@ -40,3 +40,8 @@ def line_of(spans: Iterable[Span], conversation: int | None = None) -> Line:
 def drawn_in_ascii(text: str) -> str:
     """The drawing and punctuation of our own texts in ASCII, cell for cell; captured text is left as it is."""
     return text.translate(_ASCII)
+
+
+def line_in_ascii(line: Line) -> Line:
+    """A line with its drawing in ASCII."""
+    return Line(tuple([Span(drawn_in_ascii(text), style) for text, style in line.spans]), line.conversation)

@@ -1,0 +1,163 @@
+"""From what a process recorded to calls that belong to a conversation, and to the packets they caused or waited for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inspector.calls import journal
+from inspector.calls.call import SocketCall
+from inspector.calls.matching import Passage, calls_of, linked
+from inspector.calls.resolve import CallResolver, completed
+from inspector.calls.spool import RecordedCall
+from inspector.tcp.segment import Flag
+from inspector.tcp.states import Known, Side
+
+CLIENT, SERVER = ("127.0.0.1", 50000), ("127.0.0.1", 8001)
+ENDS = "127.0.0.1|50000|127.0.0.1|8001"
+S, A, F = Flag.SYN, Flag.ACK, Flag.FIN
+
+
+def recorded(process: int, at: int, name: str, fd: int, result: int = 0, **more: Any) -> RecordedCall:
+    """A call entered at ``at`` and returned 5 later."""
+    fields: dict[str, Any] = {"asked": -1, "error": "", "text": "", "answer": "", "data": b"", "returned_ns": at + 5}
+    return RecordedCall(
+        process=process, thread=process, name=name, fd=fd, entered_ns=at, result=result, **fields | more
+    )
+
+
+CONVERSATION = [
+    recorded(1, 10, "program", -1, text="server.py"),
+    recorded(1, 20, "socket", 3, 3, text="AF_INET|SOCK_STREAM"),
+    recorded(1, 30, "bind", 3, text="127.0.0.1|8001", answer="127.0.0.1|8001"),
+    recorded(1, 40, "listen", 3, asked=5),
+    recorded(1, 50, "accept", 3, 4, answer="127.0.0.1|8001|127.0.0.1|50000", returned_ns=200),
+    recorded(2, 100, "socket", 3, 3, text="AF_INET|SOCK_STREAM"),
+    recorded(2, 110, "connect", 3, text="127.0.0.1|8001", answer=ENDS, returned_ns=180),
+    recorded(2, 190, "sendall", 3, 5, asked=5, data=b"hello"),
+    recorded(2, 195, "sendall", 3, 5, asked=5, data=b"world"),
+    recorded(1, 210, "recv", 4, 10, asked=1024, data=b"helloworld"),
+    recorded(1, 220, "close", 4),
+    recorded(1, 225, "close", 3),
+    recorded(2, 230, "recv", 3, 0, asked=10),
+    recorded(2, 240, "close", 3),
+    recorded(2, 250, "socket", 3, 3, text="AF_INET|SOCK_STREAM"),  # the descriptor again, for another socket
+    recorded(2, 260, "connect", 3, text="127.0.0.1|9", answer="127.0.0.1|50001", error="ECONNREFUSED"),
+]
+PASSAGES = [
+    Passage(1, 120, Side.CLIENT, S, None),
+    Passage(2, 130, Side.SERVER, S | A, None),
+    Passage(3, 140, Side.CLIENT, A, None),
+    Passage(4, 191, Side.CLIENT, A, (0, 5)),
+    Passage(5, 196, Side.CLIENT, A, (5, 10)),
+    Passage(6, 221, Side.SERVER, F | A, None),
+    Passage(7, 241, Side.CLIENT, F | A, None),
+]
+
+
+def sided() -> list[tuple[Side, SocketCall]]:
+    calls = completed(CallResolver().feed(CONVERSATION))
+    return calls_of(calls, "TCP", CLIENT, SERVER, (120, 245))
+
+
+def test_calls_belong_to_their_conversation_and_side() -> None:
+    assert [(side.name, call.name) for side, call in sided()] == [
+        *[("SERVER", name) for name in ("socket", "bind", "listen", "accept")],
+        *[("CLIENT", name) for name in ("socket", "connect", "sendall", "sendall")],
+        *[("SERVER", name) for name in ("recv", "close", "close")],
+        *[("CLIENT", name) for name in ("recv", "close")],
+    ]
+
+
+def test_a_refused_connection_is_one_of_its_own() -> None:
+    calls = completed(CallResolver().feed(CONVERSATION))
+    refused = calls_of(calls, "TCP", ("127.0.0.1", 50001), ("127.0.0.1", 9), (262, 263))
+    assert [(side, call.name, call.error) for side, call in refused] == [
+        (Side.CLIENT, "socket", ""),
+        (Side.CLIENT, "connect", "ECONNREFUSED"),
+    ]
+
+
+def test_calls_are_linked_to_the_packets_they_caused_or_waited_for() -> None:
+    links = [
+        (call.side.name, call.call.name, call.offsets, call.packets, call.known)
+        for call in linked(sided(), PASSAGES)
+        if call.packets
+    ]
+    assert links == [
+        ("SERVER", "accept", None, (1,), Known.INFERRED),
+        ("CLIENT", "connect", None, (1,), Known.INFERRED),
+        ("CLIENT", "sendall", (0, 5), (4,), Known.SEEN),
+        ("CLIENT", "sendall", (5, 10), (5,), Known.SEEN),
+        ("SERVER", "recv", (0, 10), (4, 5), Known.SEEN),
+        ("SERVER", "close", None, (6,), Known.INFERRED),
+        ("CLIENT", "close", None, (7,), Known.INFERRED),
+    ]
+
+
+@pytest.mark.parametrize("local", ["0.0.0.0", "127.0.0.1", "::ffff:127.0.0.1"])
+def test_a_listener_on_any_address_is_the_server(local: str) -> None:
+    calls = CallResolver().feed(
+        [
+            recorded(1, 20, "socket", 3, 3, text="AF_INET6|SOCK_STREAM"),
+            recorded(1, 30, "bind", 3, answer=f"{local}|8001"),
+            recorded(1, 50, "accept", 3, 4, answer="::ffff:127.0.0.1|8001|::ffff:127.0.0.1|50000"),
+        ]
+    )
+    assert [(side, call.name) for side, call in calls_of(completed(calls), "TCP", CLIENT, SERVER, (40, 60))] == [
+        *[(Side.SERVER, name) for name in ("socket", "bind", "accept")]
+    ]
+
+
+def test_a_fork_has_the_sockets_of_its_parent() -> None:
+    calls = CallResolver().feed(
+        [*CONVERSATION[:5], recorded(7, 205, "program", -1, asked=1), recorded(7, 210, "recv", 4, 10, asked=1024)]
+    )
+    assert (calls[-1].process, calls[-1].local, calls[-1].remote) == (7, SERVER, CLIENT)
+
+
+def test_datagrams_carry_their_peer_in_each_call() -> None:
+    calls = CallResolver().feed(
+        [
+            recorded(1, 10, "socket", 3, 3, text="AF_INET|SOCK_DGRAM"),
+            recorded(1, 20, "bind", 3, answer="127.0.0.1|8001"),
+            recorded(1, 30, "recvfrom", 3, 6, asked=100, answer="127.0.0.1|50000", data=b"abcdef"),
+            recorded(1, 40, "sendto", 3, 2, asked=2, text="127.0.0.1|50000", answer="127.0.0.1|8001"),
+        ]
+    )
+    assert [(call.local, call.remote) for call in calls[2:]] == [(SERVER, CLIENT)] * 2
+
+
+def test_a_wait_names_what_was_ready() -> None:
+    calls = CallResolver().feed(
+        [
+            recorded(1, 10, "select", -1, 2, text="r3,4 w5", answer="r3 w5"),
+            recorded(1, 20, "epoll", -1, 1, answer="7:11"),
+            recorded(1, 30, "poll", -1, 0),
+        ]
+    )
+    assert [call.ready for call in calls] == [((3, 1), (5, 4)), ((7, 0x11),), ()]
+
+
+def test_calls_are_kept_beside_a_capture(tmp_path: Path) -> None:
+    calls = CallResolver().feed(CONVERSATION)
+    path = journal.path_beside(str(tmp_path / "trace.pcapng.gz"))
+    assert path.name == "trace.calls.jsonl"
+    journal.save(path, calls)
+    assert journal.load(path) == (calls, None)
+
+
+@given(st.integers(0, 3000), st.binary(max_size=20))
+def test_a_torn_file_gives_what_comes_before(tmp_path_factory: pytest.TempPathFactory, at: int, damage: bytes) -> None:
+    calls = CallResolver().feed(CONVERSATION)
+    path = tmp_path_factory.mktemp("torn") / "trace.calls.jsonl"
+    journal.save(path, calls)
+    whole = path.read_bytes()
+    at = min(at, len(whole))
+    path.write_bytes(whole[:at] + damage)
+    loaded, problem = journal.load(path)
+    complete = whole[:at].count(b"\n")
+    assert loaded[:complete] == calls[:complete]
+    assert problem is None or "trace.calls.jsonl" in str(problem)
