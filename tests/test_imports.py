@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from inspector import demos
 from inspector.cli.parser import _OWN_HELP, COMMANDS
 from inspector.decode.protocols import ICMP_ERRORS, icmp_name
-from inspector.demos import DEMOS
 from inspector.tcp.report import Closing, Opening
 from inspector.text import problems
 from inspector.views.call_words import _EXPLAINED
@@ -84,7 +84,7 @@ NO_TEARDOWN = {Closing.SIMULTANEOUS, Closing.OPEN, Closing.NEVER_OPENED}
 CHECKED = ("capture", "private", "libpcap", "strace")
 # Keys that are put together: by module, as they are written there, and all the names that come of them.
 COMPOSED: dict[str, dict[str, Iterable[str]]] = {
-    "cli/demo.py": {"demo.{name}": DEMOS},
+    "cli/demo.py": {"demo.{name.replace('-', '_')}": [name.replace("-", "_") for name in demos.names()]},
     "cli/doctor.py": {"doctor.{check.name}": ("platform", *CHECKED, "interfaces", "terminal")},
     "cli/parser.py": {
         "cli.{command}": COMMANDS,
