@@ -13,8 +13,11 @@ from inspector.render.terminal import painter_for
 from inspector.session.run import Command, Run
 from inspector.text import say
 from inspector.text.problems import FileProblem, UsageProblem
+from inspector.views.ladder_layout import clipped
+from inspector.views.safe_text import safe_text
 
 _NEXT = "--and"
+_LABEL_CELLS = 20
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,12 +64,12 @@ def commands_of(words: list[str]) -> list[Command]:
 
 
 def _label(argv: list[str]) -> str:
-    """The script of an interpreter, or the program itself."""
-    if Path(argv[0]).name.startswith("python"):
-        words = [word for word in argv[1:] if not word.startswith("-")]
-        if words:
-            return Path(words[0]).name
-    return Path(argv[0]).name
+    """The script or module of a Python program, or the program itself."""
+    name = Path(argv[0]).name
+    if name.startswith("python"):
+        script = next((word for word in argv[1:] if word == "-c" or not word.startswith("-")), "-c")
+        name = name if script == "-c" else Path(script).name
+    return clipped(safe_text(name), _LABEL_CELLS)
 
 
 @contextlib.contextmanager

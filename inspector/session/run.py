@@ -110,7 +110,7 @@ class Run:
             if event is None and self._interrupted:
                 self._stop_more_firmly()
         for pump in self._pumps:
-            pump.join()
+            pump.join(_LAST_WORDS_S)  # a process that a program left behind may hold its end
 
     def calls(self) -> list[SocketCall]:
         """The socket calls of the programs, once ``events`` has ended."""
