@@ -12,7 +12,8 @@ class SocketCall(NamedTuple):
     call gave back as a number (bytes, a descriptor, how many are ready); both None where there is no such number.
     ``data`` is the beginning of what was sent or received. ``error`` is errno's name, "" when it succeeded;
     ``detail`` an option, the descriptors asked about, or a kind of socket; ``ready`` the descriptors that a wait found
-    ready, with poll(2)'s bits.
+    ready, with poll(2)'s bits. ``slack_ns`` is how much later than told it may have returned: strace takes the time
+    before it looks up what it writes, and only then lets the call begin.
     """
 
     process: int
@@ -29,10 +30,11 @@ class SocketCall(NamedTuple):
     local: Address | None = None
     remote: Address | None = None
     detail: str = ""
+    slack_ns: int = 0
     ready: tuple[tuple[int, int], ...] = ()
     data: bytes = b""
 
 
-SENDING = frozenset(("send", "sendall", "sendto", "sendmsg", "sendfile"))
-RECEIVING = frozenset(("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg"))
+SENDING = frozenset(("send", "sendall", "sendto", "sendmsg", "sendfile", "write", "writev"))
+RECEIVING = frozenset(("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "read", "readv"))
 WAITING = frozenset(("select", "poll", "epoll"))

@@ -70,6 +70,7 @@ def _call(fields: dict[str, Any]) -> SocketCall:
         local=_address(fields["local"]),
         remote=_address(fields["remote"]),
         detail=str(fields["detail"]),
+        slack_ns=int(fields["slack_ns"]),
         ready=tuple((int(fd), int(bits)) for fd, bits in fields["ready"]),
         data=bytes.fromhex(fields["data"]),
     )

@@ -82,15 +82,26 @@ def linked(sided: Sequence[tuple[Side, SocketCall]], passages: Sequence[Passage]
             offsets = (sent[side], sent[side] + amount)
             sent[side] += amount
             packets = _carrying(passages, side, offsets, call)
-            result.append(SidedCall(side, call, offsets, packets, Known.SEEN if packets else Known.INFERRED))
+            known = Known.SEEN if packets else Known.INFERRED
+            result.append(SidedCall(side, _lasting(call, packets, passages), offsets, packets, known))
         elif call.name in RECEIVING and amount:
             offsets = (read[side], read[side] + amount)
             read[side] += amount
             packets = _carrying(passages, side.other, offsets, None)
             result.append(SidedCall(side, call, offsets, packets, Known.SEEN if packets else Known.INFERRED))
         else:
-            result.append(SidedCall(side, call, None, _controlled(passages, side, call)))
+            packets = _controlled(passages, side, call)
+            causes = call.name != "accept"
+            result.append(SidedCall(side, _lasting(call, packets, passages) if causes else call, None, packets))
     return result
+
+
+def _lasting(call: SocketCall, caused: tuple[int, ...], passages: Sequence[Passage]) -> SocketCall:
+    """The call, lasting until the first packet it caused, where its recorder leaves room for that."""
+    first_ns = next((passage.time_ns for passage in passages if passage.packet in caused), None)
+    if first_ns is None or call.exit_ns is None or not 0 <= first_ns - call.exit_ns < call.slack_ns:
+        return call
+    return call._replace(exit_ns=first_ns + 1)
 
 
 def _carrying(

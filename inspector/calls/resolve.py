@@ -82,44 +82,45 @@ def completed(calls: Iterable[SocketCall]) -> list[SocketCall]:
 
     A datagram socket that met several peers belongs to none of them in particular.
     """
-    ends: dict[int, set[tuple[Address | None, Address]]] = {}
-    bound: dict[int, Address] = {}
     all_calls = list(calls)
+    pairs: dict[int, set[tuple[Address, Address]]] = {}
+    bound: dict[int, Address] = {}
     for call in all_calls:
-        if call.socket and call.remote is not None:
-            ends.setdefault(call.socket, set()).add((call.local, call.remote))
         if call.socket and call.local is not None:
             bound.setdefault(call.socket, call.local)
-    only = {number: next(iter(pairs)) for number, pairs in ends.items() if len(pairs) == 1}
-    return [
-        call
-        if call.remote is not None
-        else call._replace(local=only[call.socket][0], remote=only[call.socket][1])
-        if call.socket in only
-        else call._replace(local=call.local or bound.get(call.socket))
-        for call in all_calls
-    ]
+            if call.remote is not None:
+                pairs.setdefault(call.socket, set()).add((call.local, call.remote))
+    return [_completed(call, pairs.get(call.socket, set()), bound.get(call.socket)) for call in all_calls]
+
+
+def _completed(call: SocketCall, pairs: set[tuple[Address, Address]], bound: Address | None) -> SocketCall:
+    if call.local is not None and call.remote is not None:
+        return call
+    if len(pairs) == 1:
+        [(local, remote)] = pairs
+        return call._replace(local=local, remote=call.remote or remote)
+    return call._replace(local=call.local or bound)
 
 
 def _socket_call(call: RecordedCall, socket: _Socket, remote: Address | None = None) -> SocketCall:
     ready = tuple(_ready(call.answer)) if call.name in WAITING else ()
     return SocketCall(
-        call.process,
-        call.thread,
-        call.name,
-        call.fd,
-        socket.number,
-        call.entered_ns,
-        call.returned_ns,
-        None if call.asked < 0 else call.asked,
-        None if call.returned_ns is None or call.error else call.result,
-        call.error,
-        socket.protocol,
-        socket.local,
-        remote or socket.remote,
-        call.text,
-        ready,
-        call.data,
+        process=call.process,
+        thread=call.thread,
+        name=call.name,
+        fd=call.fd,
+        socket=socket.number,
+        enter_ns=call.entered_ns,
+        exit_ns=call.returned_ns,
+        asked=None if call.asked < 0 else call.asked,
+        returned=None if call.returned_ns is None or call.error else call.result,
+        error=call.error,
+        protocol=socket.protocol,
+        local=socket.local,
+        remote=remote or socket.remote,
+        detail=call.text,
+        ready=ready,
+        data=call.data,
     )
 
 

@@ -114,7 +114,7 @@ COMMANDS: dict[str, list[_Option]] = {
     ],
     "run": [
         _option("--output", metavar="FILE"),
-        _option("--recorder", choices=("python", "none"), default="python"),
+        _option("--recorder", choices=("auto", "python", "strace", "none"), default="auto"),
         *_write,
         *_ladder,
         _calls,

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TextIO
 from inspector.cli.common import ladder_options, tell
 from inspector.cli.running import LabelledOutput, draw
 from inspector.render.terminal import painter_for
-from inspector.session.run import Command, Run
+from inspector.session.run import Command, Recorder, Run
 from inspector.text import say
 from inspector.text.problems import FileProblem, UsageProblem
 from inspector.views.ladder_layout import clipped
@@ -18,11 +19,12 @@ from inspector.views.safe_text import safe_text
 
 _NEXT = "--and"
 _LABEL_CELLS = 20
+_LOOK_BYTES = 200
 
 
 def run(options: argparse.Namespace) -> int:
     """Run them until the last one ends; its exit status is ours."""
-    commands = commands_of(options.programs)
+    commands = commands_of(options.programs, options.recorder)
     painter = painter_for(options)
     labels = [command.label for command in commands]
     with _output(options.output) as stream:
@@ -30,12 +32,14 @@ def run(options: argparse.Namespace) -> int:
         running = Run(
             commands,
             output.write,
-            record_calls=options.recorder == "python",
             write=options.write,
             overwrite=options.overwrite,
         )
         with running:
             tell(say("run.begin", labels=", ".join(labels), count=len(labels)))
+            slowed = ", ".join([command.label for command in commands if command.recorder is Recorder.STRACE])
+            if slowed:
+                tell(say("run.slowed", labels=slowed))
             draw(running, painter, ladder_options(options, painter), options.write)
             output.finish()
             statuses = running.statuses()
@@ -45,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     return statuses[-1][1] if statuses else 1
 
 
-def commands_of(words: list[str]) -> list[Command]:
+def commands_of(words: list[str], recorder: str) -> list[Command]:
     """The commands between ``--and``; raises UsageProblem when one is empty."""
     lines: list[list[str]] = [[]]
     for word in words[1:] if words[:1] == ["--"] else words:
@@ -59,8 +63,32 @@ def commands_of(words: list[str]) -> list[Command]:
     for argv in lines:
         label = _label(argv)
         same = sum(command.label.partition(" ")[0] == label for command in commands)
-        commands.append(Command(f"{label} {same + 1}" if same else label, argv))
+        commands.append(Command(f"{label} {same + 1}" if same else label, argv, _recorder(argv, recorder)))
     return commands
+
+
+def _recorder(argv: list[str], wish: str) -> Recorder:
+    """The recorder asked for; "auto" takes the one that fits the program, as far as it is there."""
+    if wish != "auto":
+        return Recorder(wish)
+    if _is_python(argv):
+        return Recorder.PYTHON
+    return Recorder.STRACE if shutil.which("strace") else Recorder.NONE
+
+
+def _is_python(argv: list[str]) -> bool:
+    """An interpreter, or a script that names one in its first line."""
+    if Path(argv[0]).name.startswith("python"):
+        return True
+    path = shutil.which(argv[0])
+    if path is None:
+        return False
+    try:
+        with Path(path).open("rb") as file:
+            beginning = file.read(_LOOK_BYTES)
+    except OSError:
+        return False
+    return beginning.startswith(b"#!") and b"python" in beginning.partition(b"\n")[0]
 
 
 def _label(argv: list[str]) -> str:

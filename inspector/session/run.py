@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -14,6 +17,7 @@ from typing import NamedTuple
 from inspector.calls.call import SocketCall
 from inspector.calls.resolve import CallResolver
 from inspector.calls.spool import CallSpool
+from inspector.calls.strace import StraceReader, traced
 from inspector.capture.live import LiveCapture
 from inspector.demos import Demo
 from inspector.demos.stage import FOLDER_VARIABLE
@@ -28,9 +32,18 @@ _LISTENS_WITHIN_S = 5.0
 _LOOK_EVERY_S = 0.02
 _LAST_WORDS_S = 0.3  # for what the others still have to say when the last program has ended
 _SIGNALLED = 128
+_SOCKETS_OF_A_PROGRAM = 1_000_000  # numbers them apart from those of other programs
 _DEMO_LONGEST_S = 30.0
 
 Output = Callable[[str, bytes], None]  # label of a program, and what it has printed; called from threads
+
+
+class Recorder(StrEnum):
+    """How the socket calls of a program are recorded."""
+
+    PYTHON = "python"  # inside it, when it is written in Python
+    STRACE = "strace"  # from outside, whatever it is; slows it down
+    NONE = "none"
 
 
 class Command(NamedTuple):
@@ -38,6 +51,7 @@ class Command(NamedTuple):
 
     label: str
     argv: list[str]
+    recorder: Recorder = Recorder.PYTHON
 
 
 class Run:
@@ -55,7 +69,6 @@ class Run:
         commands: Sequence[Command],
         output: Output,
         *,
-        record_calls: bool = True,
         environment: Mapping[str, str] | None = None,
         longest_s: float | None = None,
         write: str | None = None,
@@ -63,7 +76,6 @@ class Run:
     ) -> None:
         self._commands = commands
         self._output = output
-        self._record_calls = record_calls
         self._environment = {**os.environ, **(environment or {})}
         self._longest_s = longest_s
         self._write = write
@@ -80,6 +92,7 @@ class Run:
     def __enter__(self) -> "Run":
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="inspector-", ignore_cleanup_errors=True)))
+            self._folder = folder
             self._spool = CallSpool(folder)
             stack.callback(self._spool.close)
             self._network = stack.enter_context(PrivateNetwork(_OPENER, give_up_rights=_USER))
@@ -113,8 +126,13 @@ class Run:
             pump.join(_LAST_WORDS_S)  # a process that a program left behind may hold its end
 
     def calls(self) -> list[SocketCall]:
-        """The socket calls of the programs, once ``events`` has ended."""
-        return CallResolver().feed(self._spool.returned())
+        """The socket calls of the programs, in the order they were entered, once ``events`` has ended."""
+        calls = CallResolver().feed(self._spool.returned())
+        for number, path in enumerate(sorted(self._folder.glob("*.strace")), start=1):
+            reader = StraceReader(number * _SOCKETS_OF_A_PROGRAM)
+            with path.open(encoding="ascii", errors="replace") as lines:
+                calls += [*reader.feed(lines), *reader.finish()]
+        return sorted(calls, key=attrgetter("enter_ns"))
 
     def statuses(self) -> list[tuple[str, int]]:
         """(label, exit status) of each program, as a shell tells it; 128 and the signal's number when one ended it."""
@@ -129,14 +147,16 @@ class Run:
         return zip(self._commands, self._programs, strict=False)
 
     def _start(self, command: Command) -> None:
-        environment = self._environment
-        if self._record_calls:
+        environment, argv = self._environment, command.argv
+        if command.recorder is Recorder.PYTHON:
             environment = self._spool.environment(environment)
+        elif command.recorder is Recorder.STRACE and shutil.which(argv[0]):
+            argv = traced(argv, shutil.which("strace"), str(self._folder / f"{len(self._programs)}.strace"))
         is_last = len(self._programs) == len(self._commands) - 1
         read_end, write_end = os.pipe()
         try:
             program = self._network.start(
-                command.argv,
+                argv,
                 stdin=None if is_last else subprocess.DEVNULL,
                 stdout=write_end,
                 stderr=write_end,
