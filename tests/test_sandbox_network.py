@@ -64,6 +64,27 @@ def test_a_program_is_its_user_and_has_no_rights_over_the_network(network: Priva
     assert json.loads(text(output)) == [program.pid, os.getuid(), os.getgid(), is_root, [[1, "lo"]]]
 
 
+def test_programs_with_net_admin_have_that_right_over_their_network_alone(output: IO[bytes]) -> None:
+    with PrivateNetwork(OPEN_SOCKET, net_admin=True) as network:
+        program = python(
+            network,
+            """
+            import os, pathlib, socket, struct
+            status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+            if os.getuid():
+                assert int(status["CapEff"], 16) == 1 << 12, status["CapEff"]
+            pathlib.Path("/proc/sys/net/ipv4/tcp_syn_retries").write_text("3")
+            drop_all = struct.pack("HBBI", 6, 0, 0, 0)
+            import ctypes
+            program = ctypes.create_string_buffer(drop_all)
+            with socket.socket() as endpoint:
+                endpoint.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HP", 1, ctypes.addressof(program)))
+            """,
+            stderr=output,
+        )
+        assert program.wait() == 0, text(output)
+
+
 def test_ports_below_1024_are_free_and_both_loopbacks_answer(network: PrivateNetwork, output: IO[bytes]) -> None:
     program = python(
         network,

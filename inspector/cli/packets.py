@@ -2,10 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 
 from inspector.cli.common import chosen_conversations, exit_status, opened_trace, selection_of
 from inspector.render.json_lines import packet_line
 from inspector.render.terminal import painter_for
+from inspector.session.workers import lines_of, worthwhile
+from inspector.trace.selection import Selection
+from inspector.trace.trace import Trace
 from inspector.views.packets import packet_view
 
 
@@ -15,13 +19,24 @@ def run(options: argparse.Namespace) -> int:
         number = options.conversation
         if number is not None:
             chosen_conversations(trace, options)
-        records = trace.records(selection_of(options), number)
+        selection = selection_of(options)
         if options.json:
-            write = sys.stdout.write
-            for record in records:
-                write(packet_line(record))
-                write("\n")
+            _write_json(trace, selection, number)
         else:
             painter = painter_for(options)
-            painter.paint_all(packet_view(records, painter.width))
+            painter.paint_all(packet_view(trace.records(selection, number), painter.width))
         return exit_status(trace)
+
+
+def _write_json(trace: Trace, selection: Selection, number: int | None) -> None:
+    workers = worthwhile(len(trace))
+
+    def lines(which: int) -> Iterator[bytes]:
+        for record in trace.records(selection, number, (which, workers)):
+            yield f"{packet_line(record)}\n".encode()
+
+    output = sys.stdout.buffer
+    if workers == 1:
+        output.writelines(lines(0))
+    else:
+        output.writelines(lines_of(trace.shares(workers, selection, number).tolist(), lines, workers))

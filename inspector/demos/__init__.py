@@ -15,12 +15,15 @@ TUTORIAL, FIXED = "tutorial", "fixed"
 class Demo(NamedTuple):
     """Programs by role, in the order they are started; the texts about them are ``demo.<name>`` and more.
 
-    ``variants``: the first one is run unless another is asked for.
+    ``variants``: the first one is run unless another is asked for. ``mtu_of`` variants that pretend a network card with
+    that MTU; ``net_admin`` when the programs need rights over the private network.
     """
 
     name: str
     roles: tuple[str, ...] = ("server", "client")
     variants: tuple[str, ...] = (FIXED,)
+    mtu_of: Mapping[str, int] = {}
+    net_admin: bool = False
 
     @property
     def module(self) -> str:

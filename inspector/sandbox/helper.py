@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from inspector.sandbox.namespaces import LOOPBACK, enter
+from inspector.sandbox.namespaces import LOOPBACK, enter, keep_net_admin
 from inspector.sandbox.network import MESSAGE_BYTES
 from inspector.text.problems import Problem
 
@@ -47,21 +47,27 @@ def main() -> None:
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
+        if settings["net_admin"]:  # of a user namespace of the invoking user: rights there are none anywhere else
+            _give_up_rights(settings)
         enter(settings["mtu"])
         capture = _named(settings["open_capture"])(LOOPBACK) if settings["open_capture"] else None
-        if settings["give_up_rights"]:
-            _named(settings["give_up_rights"])()
+        _give_up_rights(settings)
     except Problem as problem:
         _send(control, problem=type(problem).__name__, key=problem.key, parameters=problem.parameters)
         return
     socket.send_fds(control, [b"{}"], [capture.fileno()] if capture else [])
     if capture:
         capture.close()  # the owner holds the only one: its end is the end of the capture
-    programs = _Programs(control, libc)
+    programs = _Programs(control, libc, net_admin=settings["net_admin"])
     try:
         programs.serve()
     finally:
         _kill_all_children()
+
+
+def _give_up_rights(settings: dict[str, Any]) -> None:
+    if settings["give_up_rights"]:
+        _named(settings["give_up_rights"])()
 
 
 def _named(dotted: str) -> Any:
@@ -78,9 +84,10 @@ def _send(channel: socket.socket, **message: object) -> None:
 class _Programs:
     """The programs that run, and their channels."""
 
-    def __init__(self, control: socket.socket, libc: ctypes.CDLL) -> None:
+    def __init__(self, control: socket.socket, libc: ctypes.CDLL, *, net_admin: bool) -> None:
         self._control = control
         self._libc = libc
+        self._net_admin = net_admin
         self._running: dict[int, tuple[subprocess.Popen[bytes], socket.socket]] = {}
 
     def serve(self) -> None:
@@ -142,6 +149,8 @@ class _Programs:
         self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         for number in _DEFAULT_IN_PROGRAMS:
             signal.signal(number, signal.SIG_DFL)
+        if self._net_admin:
+            keep_net_admin(self._libc)
 
     def _reap(self) -> None:
         """Collect all ended children; orphans of programs are among them, since this process is their subreaper."""

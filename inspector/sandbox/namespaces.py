@@ -20,6 +20,10 @@ LOOPBACK = "lo"
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 
+_CAP_NET_ADMIN = 12
+_CAPABILITY_VERSION_3 = 0x20080522
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
+
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFMTU, _SIOCETHTOOL = 0x8913, 0x8914, 0x8922, 0x8946
 _IFF_UP = 0x1
 _ETHTOOL_SEGMENTATION = (0x1F, 0x24, 0x2C)  # set TSO, GSO, GRO
@@ -55,6 +59,19 @@ def enter(mtu: int | None = None) -> None:
     for name, value in _SETTINGS.items():
         with contextlib.suppress(OSError):  # /proc/sys may be read-only in a container: a convenience is lost
             Path("/proc/sys", name).write_text(value, encoding="ascii")
+
+
+def keep_net_admin(libc: ctypes.CDLL) -> None:
+    """Let the program that this process executes next keep CAP_NET_ADMIN over the private network, and nothing else.
+
+    Ambient capabilities, capabilities(7): they must be inheritable first, which capset(2) makes them.
+    """
+    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+    sets = ctypes.create_string_buffer(24)  # effective, permitted, inheritable; twice, for 64 capabilities
+    libc.capget(header, sets)
+    effective, permitted, inheritable, *high = struct.unpack("6I", sets.raw)
+    libc.capset(header, struct.pack("6I", effective, permitted, inheritable | 1 << _CAP_NET_ADMIN, *high))
+    libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_NET_ADMIN, 0, 0)
 
 
 def _unshare() -> None:

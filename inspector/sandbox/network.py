@@ -88,15 +88,26 @@ class PrivateNetwork:
     whose result has ``fileno`` and ``close``: a socket belongs to the network where it was opened, and this room does
     not know how one is opened for capture. ``capture_fd`` is that socket (None without one), valid until ``close``.
     ``give_up_rights`` names a function without parameters, called when all is set up: under sudo, to become the user
-    again. ``mtu`` makes loopback behave like a network card with that MTU.
+    again. ``mtu`` makes loopback behave like a network card with that MTU. ``net_admin`` leaves the programs
+    CAP_NET_ADMIN over this network; under sudo rights are then given up first, so that they are those of a user's own.
 
     Entering raises RightProblem where namespaces are forbidden, and whatever Problem ``open_capture`` raises.
     """
 
     def __init__(
-        self, open_capture: str | None = None, *, give_up_rights: str | None = None, mtu: int | None = None
+        self,
+        open_capture: str | None = None,
+        *,
+        give_up_rights: str | None = None,
+        mtu: int | None = None,
+        net_admin: bool = False,
     ) -> None:
-        self._settings = {"open_capture": open_capture, "give_up_rights": give_up_rights, "mtu": mtu}
+        self._settings = {
+            "open_capture": open_capture,
+            "give_up_rights": give_up_rights,
+            "mtu": mtu,
+            "net_admin": net_admin,
+        }
         self._programs: list[Program] = []
         self.capture_fd: int | None = None
 

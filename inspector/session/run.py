@@ -58,7 +58,8 @@ class Run:
     """Programs while they run: a context manager; ``session`` is that of the capture in their private network.
 
     Each is started when the one before can be reached, has ended, or has listened on nothing for some seconds. When
-    the last one has ended, the others are stopped. ``longest_s`` ends everything that takes longer.
+    the last one has ended, the others are stopped. ``longest_s`` ends everything that takes longer. ``mtu`` and
+    ``net_admin`` are those of PrivateNetwork.
 
     Entering raises RightProblem where namespaces are forbidden, FileProblem for ``write``; ``events`` raises
     LiveProblem when a program cannot be started.
@@ -73,6 +74,8 @@ class Run:
         longest_s: float | None = None,
         write: str | None = None,
         overwrite: bool = False,
+        mtu: int | None = None,
+        net_admin: bool = False,
     ) -> None:
         self._commands = commands
         self._output = output
@@ -80,6 +83,7 @@ class Run:
         self._longest_s = longest_s
         self._write = write
         self._overwrite = overwrite
+        self._network = PrivateNetwork(_OPENER, give_up_rights=_USER, mtu=mtu, net_admin=net_admin)
         self._programs: list[Program] = []
         self._pumps: list[threading.Thread] = []
         self._listening: frozenset[int] = frozenset()
@@ -95,7 +99,7 @@ class Run:
             self._folder = folder
             self._spool = CallSpool(folder)
             stack.callback(self._spool.close)
-            self._network = stack.enter_context(PrivateNetwork(_OPENER, give_up_rights=_USER))
+            stack.enter_context(self._network)
             assert self._network.capture_fd is not None
             capture = LiveCapture.from_fd(self._network.capture_fd, "lo")
             stack.callback(capture.close)
@@ -229,6 +233,8 @@ def demo_run(
             longest_s=_DEMO_LONGEST_S,
             write=write,
             overwrite=overwrite,
+            mtu=demo.mtu_of.get(variant),
+            net_admin=demo.net_admin,
         ) as run,
     ):
         yield run

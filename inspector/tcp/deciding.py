@@ -7,10 +7,11 @@ conversations applies the same five points to all of them at once.
 from collections.abc import Sequence
 
 from inspector.tcp.segment import Flag
-from inspector.tcp.seqnum import MODULUS
+from inspector.tcp.seqnum import MODULUS, seq_diff
 
-_FIN, _SYN, _RST = int(Flag.FIN), int(Flag.SYN), int(Flag.RST)
+_FIN, _SYN, _RST, _ACK = int(Flag.FIN), int(Flag.SYN), int(Flag.RST), int(Flag.ACK)
 _CONTROL = _FIN | _SYN | _RST
+_EVER = int(Flag.SYN | Flag.RST | Flag.ACK)  # one of these has every segment
 
 
 def deciding_rows(
@@ -24,9 +25,11 @@ def deciding_rows(
     4. After each SYN the next row of each side, and after each of these two the next row of the other side.
     5. All rows, where a RST is there whose number neither ends the latest row of its side nor is acknowledged by the
        latest row of the other (rows with RST apart; of no account before the other side is heard).
+    6. All rows, where one is what no TCP sends: without SYN, RST and ACK, or with an ACK that acknowledges nothing of
+       what the other side has begun with; and where a side sends SYNs of several numbers.
     """
     count = len(flags)
-    if _has_odd_reset(flags, seq, ack, payload_bytes, side):
+    if _has_odd_segment(flags, seq, ack, side) or _has_odd_reset(flags, seq, ack, payload_bytes, side):
         return list(range(count))
     ending = next((row for row in range(count) if flags[row] & (_FIN | _RST)), count)
     chosen = {row for row in range(count) if flags[row] & _CONTROL or row > ending}
@@ -56,6 +59,18 @@ def _following(side: Sequence[int]) -> list[tuple[int, int]]:
         following[row] = (after[0], after[1])
         after[side[row]] = row
     return following
+
+
+def _has_odd_segment(flags: Sequence[int], seq: Sequence[int], ack: Sequence[int], side: Sequence[int]) -> bool:
+    """Point 6."""
+    begun: dict[int, int] = {}
+    for row, own in enumerate(side):
+        if flags[row] & _SYN and begun.setdefault(own, seq[row]) != seq[row]:
+            return True
+    return not all(
+        flags[row] & _EVER and not (flags[row] & _ACK and 1 - own in begun and seq_diff(begun[1 - own], ack[row]) <= 0)
+        for row, own in enumerate(side)
+    )
 
 
 def _has_odd_reset(

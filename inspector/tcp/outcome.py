@@ -24,7 +24,7 @@ class Course:
         "_syns",
         "_tracker",
         "closed_by",
-        "handshake_rtt_ns",
+        "handshake_ns",
     )
 
     def __init__(self, tracker: Tracker) -> None:
@@ -33,7 +33,7 @@ class Course:
 
     def _begin(self) -> None:
         self.closed_by: Side | None = None
-        self.handshake_rtt_ns: int | None = None
+        self.handshake_ns: tuple[int, int] | None = None  # when the client sent its SYN, and the ACK that completes
         self._syn_ns = 0  # when the client's latest SYN was sent
         self._syns: set[tuple[Side, bool]] = set()  # whose SYN, and whether it was a SYN,ACK
         self._opened = False  # the client has completed the handshake
@@ -72,7 +72,7 @@ class Course:
                 self._refused = self._reset = False
                 self.closed_by = None
             if segment.side is Side.CLIENT and (Side.CLIENT, False) in self._syns:
-                self.handshake_rtt_ns = segment.time_ns - self._syn_ns
+                self.handshake_ns = self._syn_ns, segment.time_ns
 
     def _note_reset(self, sender: Side, moves: list[tuple[Side, TcpState, TcpState]]) -> None:
         if sender is Side.SERVER and (Side.CLIENT, TcpState.SYN_SENT, TcpState.CLOSED) in moves:
@@ -83,6 +83,14 @@ class Course:
     @property
     def _both_fins_acknowledged(self) -> bool:
         return bool(self._tracker.client.fin_acked and self._tracker.server.fin_acked)
+
+    @property
+    def handshake_rtt_ns(self) -> int | None:
+        """From the SYN to the ACK that completes the handshake; None where either was not captured."""
+        if self.handshake_ns is None:
+            return None
+        syn_ns, ack_ns = self.handshake_ns
+        return ack_ns - syn_ns
 
     @property
     def opening(self) -> Opening:

@@ -7,9 +7,10 @@ from inspector.decode.columns import Mark, PacketColumns
 from inspector.tcp.segment import Flag
 from inspector.trace.intake import Rows
 
-_SYN, _RST = int(Flag.SYN), int(Flag.RST)
+_SYN, _RST, _ACK = int(Flag.SYN), int(Flag.RST), int(Flag.ACK)
 _ENDING = int(Flag.FIN | Flag.RST)
 _CONTROL = int(Flag.SYN | Flag.FIN | Flag.RST)
+_EVER = int(Flag.SYN | Flag.RST | Flag.ACK)
 
 _Bools = npt.NDArray[np.bool_]
 _Indices = npt.NDArray[np.int32]
@@ -47,9 +48,9 @@ def deciding_rows(columns: PacketColumns, rows: Rows) -> Rows:
         chosen[known] = True  # 4
         others = np.where(side[known] == 0, following[1][known], following[0][known])
         chosen[others[others >= 0]] = True  # 4
-    odd = _odd_resets(columns, rows, conversation, side)
+    odd = np.append(_odd_resets(columns, rows, conversation, side), _odd_segments(columns, rows, place, side))
     if len(odd):
-        chosen |= np.isin(conversation, conversation[odd])  # 5
+        chosen |= np.isin(conversation, conversation[odd])  # 5, 6
     selected: Rows = rows[chosen]
     return selected
 
@@ -81,6 +82,21 @@ def _next_of(conversation: npt.NDArray[np.uint32], wanted: _Bools) -> _Indices:
     same = conversation[np.minimum(after, count - 1)] == conversation
     following: _Indices = np.where((after < count) & same, after, np.int32(-1))
     return following
+
+
+def _odd_segments(columns: PacketColumns, rows: Rows, place: _Indices, side: npt.NDArray[np.int8]) -> _Indices:
+    """The segments of point 6."""
+    flags, seq = columns.flags[rows], columns.seq[rows]
+    begun = np.full(int(place.max()) + 2, -1, np.int64)
+    syns = np.flatnonzero(flags & _SYN)[::-1]
+    begun[place[syns]] = seq[syns]
+    several = flags & _SYN != 0
+    several[several] = begun[place[several]] != seq[several]
+    of_peer = begun[place + 1 - 2 * side]
+    acked = (columns.ack[rows] - of_peer.astype(np.uint32)).astype(np.int32)
+    nothing = (flags & _ACK != 0) & (of_peer >= 0) & (acked <= 0)
+    odd: _Indices = np.flatnonzero((flags & _EVER == 0) | several | nothing).astype(np.int32)
+    return odd
 
 
 def _odd_resets(

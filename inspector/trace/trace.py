@@ -2,30 +2,26 @@
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from functools import cached_property
-from itertools import groupby
-from operator import itemgetter
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
-from inspector.capture.batch import FrameBatch, FrameStore
+from inspector.capture.batch import U32, FrameBatch, FrameStore
 from inspector.capture.files import open_capture
 from inspector.decode.columns import Mark, PacketColumns
 from inspector.tcp.connection import Connection
-from inspector.tcp.outcome import Course
 from inspector.tcp.reassembly import Gap, Piece, StreamAssembler
-from inspector.tcp.report import Outcome, SegmentReport
+from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import Side
-from inspector.tcp.tracker import Tracker
 from inspector.text.problems import DamageProblem
 from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
 from inspector.trace.counts import Counts, joined
-from inspector.trace.deciding import deciding_rows
+from inspector.trace.ends import ends_of
 from inspector.trace.grouping import TCP, Instance, is_segment
 from inspector.trace.intake import Intake
-from inspector.trace.reader import ConversationReader, PacketValues, Recorder, segments_of, values_of
+from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
 from inspector.trace.selection import Selection
 
 _SYN, _ACK = int(Flag.SYN), int(Flag.ACK)
@@ -132,27 +128,25 @@ class Trace:
         Zeek's ``conn_state`` and ``history``, which need every row, are left empty.
         """
         self._refresh()
-        ends: dict[int, ConnectionEnd] = {}
         rows = self._chosen(selection)
-        rows = deciding_rows(self._columns, rows[is_segment(self._columns)[rows]])
-        for number, group in groupby(segments_of(self._columns, rows), itemgetter(0)):
-            tracker = Tracker()
-            course = Course(tracker)
-            for _, segment in group:
-                course.feed(segment, tracker.feed(segment).transitions)
-            outcome = Outcome(course.opening, course.closing, course.closed_by, "", "", course.handshake_rtt_ns)
-            ends[number] = ConnectionEnd(*tracker.ends(), outcome)
-        return ends
+        return ends_of(self._columns, rows[is_segment(self._columns)[rows]])
 
-    def records(self, selection: Selection | None = None, number: int | None = None) -> Iterator[PacketRecord]:
-        """The packets asked for, by selection or of one conversation, in order; TCP segments with their analysis."""
-        self._refresh()
+    def records(
+        self, selection: Selection | None = None, number: int | None = None, share: tuple[int, int] = (0, 1)
+    ) -> Iterator[PacketRecord]:
+        """The packets asked for, by selection or of one conversation, in order; TCP segments with their analysis.
+
+        ``share`` (which, of how many): only those of the conversations that fall to one of several workers.
+        """
+        rows = self._asked_for(selection, number)
+        which, workers = share
         recorder = Recorder(self._addresses)
-        rows = self._chosen(selection, alone=True)
-        if number is not None:
-            rows = rows[self._columns.conversation[rows] == number]
-        for values, report in self._reports(rows, {}):
+        for values, report in self._reports(rows[self._columns.conversation[rows] % workers == which], {}):
             yield recorder.record(values, report)
+
+    def shares(self, workers: int, selection: Selection | None = None, number: int | None = None) -> U32:
+        """To which of the workers each record falls."""
+        return self._columns.conversation[self._asked_for(selection, number)] % workers
 
     def stream(self, number: int, sides: Container[Side] = tuple(Side)) -> Iterator[tuple[Side, Piece | Gap]]:
         """What the chosen sides sent, each in order and both as they became complete: TCP's byte streams with their
@@ -209,6 +203,11 @@ class Trace:
         for side, assembler in assemblers.items():
             for part in assembler.finish():
                 yield side, part
+
+    def _asked_for(self, selection: Selection | None, number: int | None) -> npt.NDArray[np.intp]:
+        self._refresh()
+        rows = self._chosen(selection, alone=True)
+        return rows if number is None else rows[self._columns.conversation[rows] == number]
 
     def _selected(self, selection: Selection | None) -> list[Instance]:
         instances = list(self._instances.values())

@@ -1,0 +1,51 @@
+"""Work on a large capture shared among processes, one a core, what they write put in order again."""
+
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from typing import BinaryIO
+
+_MOST = 4  # more than this, and putting their lines in order is what takes the time
+_PIPE_BYTES = 1 << 20  # how far a worker may be ahead
+_PIECE_BYTES = 1 << 16
+
+
+def worthwhile(items: int) -> int:
+    """How many processes should share that many packets; 1 where there is nothing to be gained."""
+    if items < 20_000 or sys.platform != "linux":
+        return 1
+    return min(len(os.sched_getaffinity(0)), _MOST)
+
+
+def lines_of(shares: Iterable[int], lines: Callable[[int], Iterator[bytes]], workers: int) -> Iterator[bytes]:
+    """The lines of all workers, in the order in which ``shares`` tells whose is next.
+
+    ``lines(which)`` runs in a process of its own, forked, for each worker. Raises RuntimeError when one fails.
+    """
+    with ExitStack() as stack:
+        streams = [stack.enter_context(_forked(lines, which)) for which in range(workers)]
+        take = [stream.readline for stream in streams]
+        for share in shares:
+            line = take[share]()
+            if not line:
+                raise RuntimeError(f"worker {share} ended early")
+            yield line
+
+
+def _forked(lines: Callable[[int], Iterator[bytes]], which: int) -> BinaryIO:
+    """What a new process writes; it ends when nobody reads that any more."""
+    read_end, write_end = os.pipe()
+    with suppress(OSError):  # of all its pipes together a user may have only so much
+        fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    if os.fork():
+        os.close(write_end)
+        return os.fdopen(read_end, "rb", buffering=_PIECE_BYTES)
+    status = 1
+    with suppress(BrokenPipeError, KeyboardInterrupt):
+        os.close(read_end)
+        with os.fdopen(write_end, "wb", buffering=_PIECE_BYTES) as stream:
+            stream.writelines(lines(which))
+        status = 0
+    os._exit(status)
