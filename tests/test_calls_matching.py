@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from inspector.calls import journal
 from inspector.calls.call import SocketCall
-from inspector.calls.matching import Passage, calls_of, linked
-from inspector.calls.resolve import CallResolver, completed
+from inspector.calls.matching import CallIndex, Passage, linked
+from inspector.calls.resolve import CallResolver
 from inspector.calls.spool import RecordedCall
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import Known, Side
@@ -58,8 +58,8 @@ PASSAGES = [
 
 
 def sided() -> list[tuple[Side, SocketCall]]:
-    calls = completed(CallResolver().feed(CONVERSATION))
-    return calls_of(calls, "TCP", CLIENT, SERVER, (120, 245))
+    calls = CallResolver().feed(CONVERSATION)
+    return CallIndex(calls).of("TCP", CLIENT, SERVER, (120, 245))
 
 
 def test_calls_belong_to_their_conversation_and_side() -> None:
@@ -72,8 +72,8 @@ def test_calls_belong_to_their_conversation_and_side() -> None:
 
 
 def test_a_refused_connection_is_one_of_its_own() -> None:
-    calls = completed(CallResolver().feed(CONVERSATION))
-    refused = calls_of(calls, "TCP", ("127.0.0.1", 50001), ("127.0.0.1", 9), (262, 263))
+    calls = CallResolver().feed(CONVERSATION)
+    refused = CallIndex(calls).of("TCP", ("127.0.0.1", 50001), ("127.0.0.1", 9), (262, 263))
     assert [(side, call.name, call.error) for side, call in refused] == [
         (Side.CLIENT, "socket", ""),
         (Side.CLIENT, "connect", "ECONNREFUSED"),
@@ -106,7 +106,7 @@ def test_a_listener_on_any_address_is_the_server(local: str) -> None:
             recorded(1, 50, "accept", 3, 4, answer="::ffff:127.0.0.1|8001|::ffff:127.0.0.1|50000"),
         ]
     )
-    assert [(side, call.name) for side, call in calls_of(completed(calls), "TCP", CLIENT, SERVER, (40, 60))] == [
+    assert [(side, call.name) for side, call in CallIndex(calls).of("TCP", CLIENT, SERVER, (40, 60))] == [
         *[(Side.SERVER, name) for name in ("socket", "bind", "accept")]
     ]
 
@@ -133,12 +133,46 @@ def test_datagrams_carry_their_peer_in_each_call() -> None:
 def test_a_wait_names_what_was_ready() -> None:
     calls = CallResolver().feed(
         [
-            recorded(1, 10, "select", -1, 2, text="r3,4 w5", answer="r3 w5"),
-            recorded(1, 20, "epoll", -1, 1, answer="7:11"),
-            recorded(1, 30, "poll", -1, 0),
+            *CONVERSATION[:5],
+            recorded(1, 210, "select", -1, 2, text="r3,4 w4", answer="r3 w4"),
+            recorded(1, 220, "epoll", -1, 1, answer="4:11"),
+            recorded(1, 230, "poll", -1, 0, text="r4"),
+            recorded(1, 240, "poll", -1, 1, text="r99", answer="99:1"),
         ]
     )
-    assert [call.ready for call in calls] == [((3, 1), (5, 4)), ((7, 0x11),), ()]
+    assert [[(socket.fd, socket.bits, socket.remote) for socket in call.ready] for call in calls[-4:]] == [
+        [(3, 1, None), (4, 4, CLIENT)],
+        [(4, 0x11, CLIENT)],
+        [(4, 0, CLIENT)],
+        [],
+    ]
+
+
+def test_a_wait_for_a_listener_belongs_to_the_connection_accepted_next() -> None:
+    calls = CallResolver().feed(
+        [
+            recorded(1, 20, "socket", 3, 3, text="AF_INET|SOCK_STREAM"),
+            recorded(1, 30, "bind", 3, answer="127.0.0.1|8001"),
+            recorded(1, 40, "select", -1, 1, text="r3", answer="r3"),
+            recorded(1, 50, "accept", 3, 4, answer="127.0.0.1|8001|127.0.0.1|50000"),
+            recorded(1, 60, "select", -1, 2, text="r3,4", answer="r3,4"),
+            recorded(1, 70, "accept", 3, 5, answer="127.0.0.1|8001|127.0.0.1|50001"),
+        ]
+    )
+    index = CallIndex(calls)
+    first, second = (
+        [call.enter_ns for _, call in index.of("TCP", client, SERVER, (35, 80)) if call.name == "select"]
+        for client in (CLIENT, ("127.0.0.1", 50001))
+    )
+    assert (first, second) == ([40, 60], [60])
+
+
+def test_descriptors_that_may_be_cut_are_not_guessed() -> None:
+    sockets = [recorded(1, fd, "socket", fd, fd, text="AF_INET|SOCK_STREAM") for fd in range(3, 40)]
+    text = "r" + ",".join(map(str, range(3, 40)))
+    wait = recorded(1, 100, "select", -1, 37, text=text[:40], answer=text[:64])
+    [*_, call] = CallResolver().feed([*sockets, wait])
+    assert [socket.fd for socket in call.ready] == list(range(3, 26))
 
 
 def test_calls_are_kept_beside_a_capture(tmp_path: Path) -> None:

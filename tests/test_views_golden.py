@@ -12,6 +12,7 @@ from ladder_scenarios import drawn, scenario_part
 from test_tcp_scenarios import FILES, SCENARIOS
 
 from inspector.calls import journal
+from inspector.calls.matching import CallIndex
 from inspector.capture import bundled
 from inspector.trace.calls import conversation_calls
 from inspector.trace.trace import Trace
@@ -66,5 +67,5 @@ def test_ladders_with_the_calls_of_the_programs(name: str, width: int, ascii_onl
         rows, end = trace.rows(1)
         conversation = trace.conversation(1)
     calls, _ = journal.load(journal.path_beside(str(path)))
-    part = LadderPart(conversation, end, rows, conversation_calls(calls, conversation, rows))
+    part = LadderPart(conversation, end, rows, conversation_calls(CallIndex(calls), conversation, rows))
     check(f"{name}_calls_{width}{'_ascii' if ascii_only else ''}", drawn(part, width=width, ascii=ascii_only))

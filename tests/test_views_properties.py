@@ -10,7 +10,7 @@ from ladder_scenarios import part_of
 from rich.cells import cell_len
 from tcp_traffic import connection
 
-from inspector.calls.call import SocketCall
+from inspector.calls.call import ReadySocket, SocketCall
 from inspector.calls.matching import SidedCall
 from inspector.tcp.reassembly import Piece
 from inspector.tcp.states import Side
@@ -85,7 +85,7 @@ def random_calls(draw: st.DrawFn) -> list[SidedCall]:
             error=draw(st.sampled_from(["", "", "EAGAIN", "ECONNREFUSED", "E2BIG"])),
             protocol="TCP",
             detail=draw(st.sampled_from(["", "127.0.0.1|8001", "TCP_NODELAY=1", "\x1b[2J"])),
-            ready=((3, 1), (4, 0x11)),
+            ready=(ReadySocket(3, 1, "TCP", ("::1", 8001), None), ReadySocket(4, 0x11, "TCP", None, ("::1", 5))),
             data=draw(payloads),
         )
         calls.append(SidedCall(draw(st.sampled_from(Side)), call))

@@ -5,15 +5,25 @@ from typing import NamedTuple
 Address = tuple[str, int]  # host as text, port
 
 
+class ReadySocket(NamedTuple):
+    """A socket that a wait was about: ``bits`` are poll(2)'s, 0 when it was not ready; a listener has no ``remote``."""
+
+    fd: int
+    bits: int
+    protocol: str
+    local: Address | None
+    remote: Address | None
+
+
 class SocketCall(NamedTuple):
     """One call: when it entered and returned, what was asked, what came back.
 
     ``asked`` is bytes offered or the size of a buffer, a backlog, a timeout in milliseconds; ``returned`` what the
     call gave back as a number (bytes, a descriptor, how many are ready); both None where there is no such number.
     ``data`` is the beginning of what was sent or received. ``error`` is errno's name, "" when it succeeded;
-    ``detail`` an option, the descriptors asked about, or a kind of socket; ``ready`` the descriptors that a wait found
-    ready, with poll(2)'s bits. ``slack_ns`` is how much later than told it may have returned: strace takes the time
-    before it looks up what it writes, and only then lets the call begin.
+    ``detail`` an option, the descriptors asked about, or a kind of socket; ``ready`` the sockets that a wait found
+    ready, or when it found none, those that it asked about. ``slack_ns`` is how much later than told it may have
+    returned: strace takes the time before it looks up what it writes, and only then lets the call begin.
     """
 
     process: int
@@ -31,7 +41,7 @@ class SocketCall(NamedTuple):
     remote: Address | None = None
     detail: str = ""
     slack_ns: int = 0
-    ready: tuple[tuple[int, int], ...] = ()
+    ready: tuple[ReadySocket, ...] = ()
     data: bytes = b""
 
 

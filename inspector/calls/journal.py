@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from inspector.calls.call import Address, SocketCall
+from inspector.calls.call import Address, ReadySocket, SocketCall
 from inspector.text.problems import DamageProblem, FileProblem
 
 _ENDINGS = (".gz", ".pcapng", ".pcap")
@@ -71,7 +71,10 @@ def _call(fields: dict[str, Any]) -> SocketCall:
         remote=_address(fields["remote"]),
         detail=str(fields["detail"]),
         slack_ns=int(fields["slack_ns"]),
-        ready=tuple((int(fd), int(bits)) for fd, bits in fields["ready"]),
+        ready=tuple(
+            ReadySocket(int(fd), int(bits), str(protocol), _address(local), _address(remote))
+            for fd, bits, protocol, local, remote in fields["ready"]
+        ),
         data=bytes.fromhex(fields["data"]),
     )
 

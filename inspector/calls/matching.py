@@ -3,12 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from inspector.calls.call import RECEIVING, SENDING, Address, SocketCall
+from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, SocketCall
+from inspector.calls.resolve import completed
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import Known, Side
 
 _ANY = ("0.0.0.0", "::")
+_PREPARING = ("socket", "bind", "listen", "setsockopt")
 _SLACK_NS = 1_000_000_000  # a program may close long before or after its last segment, but not by chance this near
+
+
+_Place = tuple[str, Address | int | None, Address | None]  # protocol, local (of a listener its port), remote
 
 
 class SidedCall(NamedTuple):
@@ -36,26 +41,43 @@ class Passage(NamedTuple):
     offsets: tuple[int, int] | None
 
 
-def calls_of(
-    calls: Iterable[SocketCall], protocol: str, client: Address, server: Address, span_ns: tuple[int, int]
-) -> list[tuple[Side, SocketCall]]:
-    """The calls on a conversation's endpoints about the time it was there; a listener's go to every one of its own.
+class CallIndex:
+    """All calls, found by the endpoints of a conversation."""
 
-    ``span_ns`` is when its first and its last packet passed.
-    """
-    chosen = [
-        (side, call)
-        for call in calls
-        if call.protocol == protocol and (side := _side(call, client, server)) is not None
-    ]
-    return [
-        (side, call)
-        for side, call in chosen
-        if call.name in ("socket", "bind", "listen", "setsockopt")
-        or (
-            call.enter_ns <= span_ns[1] + _SLACK_NS and (call.exit_ns is None or call.exit_ns >= span_ns[0] - _SLACK_NS)
-        )
-    ]
+    def __init__(self, calls: Iterable[SocketCall]) -> None:
+        self._calls: dict[_Place, list[SocketCall]] = {}
+        for call in completed(calls):
+            self._calls.setdefault(_place(call), []).append(call)
+
+    def of(
+        self, protocol: str, client: Address, server: Address, span_ns: tuple[int, int]
+    ) -> list[tuple[Side, SocketCall]]:
+        """The calls on a conversation's endpoints about the time it was there, in order; a listener's go to every one
+        of its own. ``span_ns`` is when its first and its last packet passed.
+        """
+        places = {
+            *((protocol, local, remote) for local, remote in ((client, server), (server, client))),
+            *((protocol, None, remote) for remote in (client, server)),
+            (protocol, server[1], None),
+        }
+        chosen = {}
+        for call in (call for place in places for call in self._calls.get(place, [])):
+            side = _side(call, client, server)
+            if side is not None and (call.name in _PREPARING or _is_near(call, span_ns)):
+                chosen[call.process, call.thread, call.enter_ns, call.name] = side, call
+        return sorted(chosen.values(), key=lambda sided: sided[1].enter_ns)
+
+
+def _place(call: SocketCall) -> _Place:
+    if call.remote is None:
+        return call.protocol, call.local and call.local[1], None
+    exact = call.local is not None and call.local[0] not in _ANY
+    return call.protocol, call.local if exact else None, call.remote
+
+
+def _is_near(call: SocketCall, span_ns: tuple[int, int]) -> bool:
+    begins, ends = span_ns
+    return call.enter_ns <= ends + _SLACK_NS and (call.exit_ns is None or call.exit_ns >= begins - _SLACK_NS)
 
 
 def _side(call: SocketCall, client: Address, server: Address) -> Side | None:
@@ -91,9 +113,15 @@ def linked(sided: Sequence[tuple[Side, SocketCall]], passages: Sequence[Passage]
             result.append(SidedCall(side, call, offsets, packets, Known.SEEN if packets else Known.INFERRED))
         else:
             packets = _controlled(passages, side, call)
-            causes = call.name != "accept"
+            causes = call.name != "accept" and call.name not in WAITING
             result.append(SidedCall(side, _lasting(call, packets, passages) if causes else call, None, packets))
     return result
+
+
+def _wakes(passage: Passage, call: SocketCall) -> bool:
+    if call.exit_ns is None or passage.time_ns > call.exit_ns:
+        return False
+    return passage.offsets is not None or bool(passage.flags & (Flag.SYN | Flag.FIN | Flag.RST))
 
 
 def _lasting(call: SocketCall, caused: tuple[int, ...], passages: Sequence[Passage]) -> SocketCall:
@@ -121,7 +149,10 @@ def _carrying(
 
 
 def _controlled(passages: Sequence[Passage], side: Side, call: SocketCall) -> tuple[int, ...]:
-    """The SYN of a connect, the third segment of an accept, the FIN or reset of a close: by time."""
+    """The SYN of a connect, the third segment of an accept, the FIN or reset of a close, what ended a wait: by time."""
+    if call.name in WAITING:
+        woke = [passage.packet for passage in passages if passage.side is not side and _wakes(passage, call)]
+        return tuple(woke[-1:])
     flag, sender, before = {
         "connect": (Flag.SYN, side, False),
         "connect_ex": (Flag.SYN, side, False),

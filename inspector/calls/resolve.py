@@ -1,10 +1,11 @@
 """Which connection a recorded call belongs to: descriptors of processes become sockets with endpoints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
-from inspector.calls.call import WAITING, Address, SocketCall
+from inspector.calls.call import WAITING, Address, ReadySocket, SocketCall
+from inspector.calls.injected.inspector_recorder import ANSWER_BYTES, TEXT_BYTES
 from inspector.calls.spool import RecordedCall
 
 _PROTOCOLS = {"SOCK_STREAM": "TCP", "SOCK_DGRAM": "UDP"}
@@ -44,7 +45,7 @@ class CallResolver:
             sockets.update(self._sockets.get(call.asked, {}))  # a fork has what its parent had
             return None
         if call.name in WAITING:
-            return _socket_call(call, _Socket(0))
+            return _socket_call(call, _Socket(0))._replace(ready=tuple(_ready(call, sockets)))
         if call.name == "socket":
             family, _, kind = call.text.partition("|")
             known = family in _FAMILIES
@@ -80,9 +81,10 @@ class CallResolver:
 def completed(calls: Iterable[SocketCall]) -> list[SocketCall]:
     """The calls with the endpoints that their sockets got later: ``socket()`` belongs to what it became.
 
-    A datagram socket that met several peers belongs to none of them in particular.
+    A datagram socket that met several peers belongs to none of them in particular. A wait is there once for each of
+    its sockets; a listener that was ready means the connection that was accepted next.
     """
-    all_calls = list(calls)
+    all_calls = list(_each_socket(calls))
     pairs: dict[int, set[tuple[Address, Address]]] = {}
     bound: dict[int, Address] = {}
     for call in all_calls:
@@ -91,6 +93,24 @@ def completed(calls: Iterable[SocketCall]) -> list[SocketCall]:
             if call.remote is not None:
                 pairs.setdefault(call.socket, set()).add((call.local, call.remote))
     return [_completed(call, pairs.get(call.socket, set()), bound.get(call.socket)) for call in all_calls]
+
+
+def _each_socket(calls: Iterable[SocketCall]) -> Iterator[SocketCall]:
+    accepted: dict[tuple[int, int], SocketCall] = {}
+    result = []
+    for call in reversed(list(calls)):
+        if call.name not in WAITING:
+            result.append(call)
+            if call.name == "accept" and call.remote is not None:
+                accepted[call.process, call.fd] = call
+            continue
+        for socket in call.ready:
+            local, remote = socket.local, socket.remote
+            following = accepted.get((call.process, socket.fd)) if remote is None else None
+            if following is not None:
+                local, remote = following.local, following.remote
+            result.append(call._replace(fd=socket.fd, protocol=socket.protocol, local=local, remote=remote))
+    return reversed(result)
 
 
 def _completed(call: SocketCall, pairs: set[tuple[Address, Address]], bound: Address | None) -> SocketCall:
@@ -103,7 +123,6 @@ def _completed(call: SocketCall, pairs: set[tuple[Address, Address]], bound: Add
 
 
 def _socket_call(call: RecordedCall, socket: _Socket, remote: Address | None = None) -> SocketCall:
-    ready = tuple(_ready(call.answer)) if call.name in WAITING else ()
     return SocketCall(
         process=call.process,
         thread=call.thread,
@@ -119,7 +138,6 @@ def _socket_call(call: RecordedCall, socket: _Socket, remote: Address | None = N
         local=socket.local,
         remote=remote or socket.remote,
         detail=call.text,
-        ready=ready,
         data=call.data,
     )
 
@@ -130,9 +148,23 @@ def _address(text: str) -> Address | None:
     return (host, int(port)) if host and port.isdecimal() else None
 
 
-def _ready(answer: str) -> Iterable[tuple[int, int]]:
-    """``fd:bits`` of poll and epoll; ``r3,4 w5`` of select, as poll(2)'s bits POLLIN and POLLOUT."""
-    for word in answer.split(" "):
+def _ready(call: RecordedCall, sockets: Mapping[int, _Socket]) -> Iterator[ReadySocket]:
+    """The network sockets that were ready; when none was, those asked about."""
+    found = list(_descriptors(call.answer, ANSWER_BYTES))
+    for fd, bits in found or [(fd, 0) for fd, _ in _descriptors(call.text, TEXT_BYTES)]:
+        socket = sockets.get(fd)
+        if socket is not None and socket.protocol:
+            yield ReadySocket(fd, bits, socket.protocol, socket.local, socket.remote)
+
+
+def _descriptors(text: str, room: int) -> Iterator[tuple[int, int]]:
+    """``fd:bits`` of poll and epoll; ``r3,4 w5`` of select, as poll(2)'s bits POLLIN and POLLOUT.
+
+    A text that fills its room may have been cut within its last number.
+    """
+    if len(text) == room:
+        text = text[: max(text.rfind(" "), text.rfind(","), 0)]
+    for word in text.split(" "):
         if word[:1] in ("r", "w"):
             bits = 1 if word[0] == "r" else 4
             yield from ((int(fd), bits) for fd in word[1:].split(",") if fd.isdecimal())

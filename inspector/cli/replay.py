@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from inspector.calls.call import SocketCall
+from inspector.calls.matching import CallIndex
 from inspector.cli.common import (
     calls_beside,
     chosen_conversations,
@@ -44,13 +44,14 @@ def run(options: argparse.Namespace) -> int:
             several = len(conversations) > 1  # their rows interleave, so each needs the number of its own
             _in_time(trace, conversations, painter, replace(drawing, live=several), options)
         else:
-            painter.paint_all(ladders_of(_ladders(trace, conversations, calls_beside(options.file)), drawing))
+            calls = CallIndex(calls_beside(options.file))
+            painter.paint_all(ladders_of(_ladders(trace, conversations, calls), drawing))
         if not conversations:
             tell(say("command.nothing_to_draw", count=len(trace)))
         return exit_status(trace)
 
 
-def _ladders(trace: Trace, conversations: list[Conversation], calls: list[SocketCall]) -> Iterator[LadderPart]:
+def _ladders(trace: Trace, conversations: list[Conversation], calls: CallIndex) -> Iterator[LadderPart]:
     for conversation in conversations:
         rows, end = trace.rows(conversation.number, _PAYLOAD_SHOWN_BYTES)
         yield LadderPart(conversation, end, rows, conversation_calls(calls, conversation, rows))
@@ -80,7 +81,7 @@ def _rows_in_order(
 ) -> Iterator[tuple[list[Line], int]]:
     """What each packet adds to the picture, and when it came."""
     entries, ladders = {}, {}
-    for conversation, end, rows, _ in _ladders(trace, conversations, []):
+    for conversation, end, rows, _ in _ladders(trace, conversations, CallIndex([])):
         ladders[conversation.number] = Ladder(drawing)
         entries[conversation.number] = conversation, end, rows
     order = [(row.packet, number, place) for number, (_, _, rows) in entries.items() for place, row in enumerate(rows)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from inspector.calls import journal
+from inspector.calls.matching import CallIndex
 from inspector.cli.common import tell
 from inspector.render.terminal import Painter
 from inspector.session.live import ended_by_signals
@@ -55,10 +56,11 @@ def draw(run: Run, painter: Painter, drawing: LadderOptions, write: str | None) 
             if arrival is not None and arrival.conversation is not None:
                 rows.setdefault(arrival.conversation, []).append(arrival.row)
     calls = run.calls()
+    index = CallIndex(calls)
     if write is not None:
         journal.save(journal.path_beside(write), calls)
     parts = [
-        LadderPart(summary, conversation.reader.end(), its_rows, conversation_calls(calls, summary, its_rows))
+        LadderPart(summary, conversation.reader.end(), its_rows, conversation_calls(index, summary, its_rows))
         for conversation, its_rows in rows.items()
         for summary in (conversation.summary(),)
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TUTORIAL, FIXED = "tutorial", "fixed"
+_SHARED = ("stage", "sockets")  # used by demos
 
 
 class Demo(NamedTuple):
@@ -36,9 +37,9 @@ class Demo(NamedTuple):
 
 
 def names() -> list[str]:
-    """All demos: every file of this folder that has a ``DEMO``."""
+    """All demos: every file of this folder that is not shared by them."""
     files = Path(__file__).parent.glob("[a-z]*.py")
-    return sorted(file.stem.replace("_", "-") for file in files if file.stem != "stage")
+    return sorted(file.stem.replace("_", "-") for file in files if file.stem not in _SHARED)
 
 
 def find(name: str) -> Demo | None:

@@ -3,6 +3,7 @@
 import socket
 
 from inspector.demos import Demo, play
+from inspector.demos.sockets import receive_exactly
 
 DEMO = Demo("hello")
 ADDRESS = ("127.0.0.1", 8001)
@@ -18,7 +19,7 @@ def server() -> None:
         # The kernel does the handshake by itself; accept() only takes the finished connection out of its queue.
         connection, _address = listener.accept()
         with connection:
-            said = receive(connection, len(b"hello"))
+            said = receive_exactly(connection, len(b"hello"))
             connection.sendall(said + b" world")
         # Leaving the block closes the connection: the FIN is sent.
 
@@ -31,17 +32,6 @@ def client() -> None:
         while piece := connection.recv(1024):  # b"" is the end: the server's FIN has come
             answer += piece
         print(answer.decode())
-
-
-def receive(connection: socket.socket, count: int) -> bytes:
-    """Read exactly ``count`` bytes: one recv() may return fewer, since TCP has bytes and no messages."""
-    received = b""
-    while len(received) < count:
-        piece = connection.recv(count - len(received))
-        if not piece:
-            raise ConnectionError(f"closed after {len(received)} of {count} bytes")
-        received += piece
-    return received
 
 
 if __name__ == "__main__":

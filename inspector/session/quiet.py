@@ -16,8 +16,13 @@ class Quiet:
     interface: str
 
 
-def listening_ports(network: Path = Path("/proc/net")) -> frozenset[int] | None:
-    """Ports on which a program listens, or has a datagram socket; None where it cannot be known.
+def listening_ports() -> frozenset[int] | None:
+    """Ports on which a program listens, or has a datagram socket; None where it cannot be known."""
+    return local_ports(Path("/proc/net"), listening=True)
+
+
+def local_ports(network: Path, *, listening: bool = False) -> frozenset[int] | None:
+    """Ports of all sockets, or of those that can be reached; None where it cannot be known.
 
     ``network`` is the folder of proc(5) that shows the network meant: this machine's, or a private one.
     """
@@ -28,7 +33,7 @@ def listening_ports(network: Path = Path("/proc/net")) -> frozenset[int] | None:
         except OSError:
             return None
         for fields in map(str.split, lines):
-            if fields and (name.startswith("udp") or fields[3] == _LISTEN):
+            if fields and (not listening or name.startswith("udp") or fields[3] == _LISTEN):
                 ports.add(int(fields[1].rpartition(":")[2], 16))
     return frozenset(ports)
 

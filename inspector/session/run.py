@@ -23,7 +23,7 @@ from inspector.demos import Demo
 from inspector.demos.stage import FOLDER_VARIABLE
 from inspector.sandbox import GRACE_SECONDS, PrivateNetwork, Program
 from inspector.session.live import LiveSession, writer_for
-from inspector.session.quiet import listening_ports
+from inspector.session.quiet import local_ports
 from inspector.trace.live import Arrival
 
 _OPENER = "inspector.capture.scapy_socket:open_socket"
@@ -57,9 +57,9 @@ class Command(NamedTuple):
 class Run:
     """Programs while they run: a context manager; ``session`` is that of the capture in their private network.
 
-    Each is started when the one before can be reached, has ended, or has listened on nothing for some seconds. When
-    the last one has ended, the others are stopped. ``longest_s`` ends everything that takes longer. ``mtu`` and
-    ``net_admin`` are those of PrivateNetwork.
+    Each is started when the one before can be reached, has connected, has ended, or has done none of these for some
+    seconds. When the last one has ended, the others are stopped. ``longest_s`` ends everything that takes longer.
+    ``mtu`` and ``net_admin`` are those of PrivateNetwork.
 
     Entering raises RightProblem where namespaces are forbidden, FileProblem for ``write``; ``events`` raises
     LiveProblem when a program cannot be started.
@@ -86,7 +86,7 @@ class Run:
         self._network = PrivateNetwork(_OPENER, give_up_rights=_USER, mtu=mtu, net_admin=net_admin)
         self._programs: list[Program] = []
         self._pumps: list[threading.Thread] = []
-        self._listening: frozenset[int] = frozenset()
+        self._ports: frozenset[int] = frozenset()
         self._interrupted = False
         self._needless_from_s: float | None = None  # the last program has ended: when the others may be stopped
         self._signals = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
@@ -119,7 +119,7 @@ class Run:
         """Every packet, until all programs have ended and the wire is quiet; None now and then."""
         for command in self._commands:
             if self._programs and not self._interrupted:
-                self._await_listener(self._programs[-1], self._commands[len(self._programs) - 1].label)
+                self._await_socket(self._programs[-1], self._commands[len(self._programs) - 1].label)
             self._start(command)
         self._started_s = time.monotonic()
         for event in self.session.events(self._over):
@@ -181,14 +181,14 @@ class Run:
             while piece := source.read(65_536):
                 self._output(label, piece)
 
-    def _await_listener(self, program: Program, label: str) -> None:
-        """Until somebody in the private network has a socket to be reached at that was not there before."""
+    def _await_socket(self, program: Program, label: str) -> None:
+        """Until somebody in the private network listens on a port, or has connected from one, not used before."""
         deadline = time.monotonic() + _LISTENS_WITHIN_S
         network = Path(f"/proc/{program.pid}/net")
         while time.monotonic() < deadline and not self._interrupted:
-            ports = listening_ports(network)
-            if (ports is not None and ports - self._listening) or program.poll() is not None:
-                self._listening |= ports or frozenset()
+            ports = local_ports(network)
+            if (ports is not None and ports - self._ports) or program.poll() is not None:
+                self._ports |= ports or frozenset()
                 return
             time.sleep(_LOOK_EVERY_S)
         self.silent.append(label)

@@ -1,21 +1,19 @@
 """The socket calls of a conversation, linked to its packets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from inspector.calls.call import Address, SocketCall
-from inspector.calls.matching import Passage, SidedCall, calls_of, linked
-from inspector.calls.resolve import completed
+from inspector.calls.call import Address
+from inspector.calls.matching import CallIndex, Passage, SidedCall, linked
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import Side
 from inspector.trace.conversation import Conversation, Endpoint, Row
 
 
-def conversation_calls(calls: Iterable[SocketCall], conversation: Conversation, rows: Sequence[Row]) -> list[SidedCall]:
+def conversation_calls(calls: CallIndex, conversation: Conversation, rows: Sequence[Row]) -> list[SidedCall]:
     """The calls that belong to a conversation whose packets are ``rows``, in the order they were entered."""
     span_ns = (conversation.start_ns, conversation.end_ns)
     ends = _address(conversation.client), _address(conversation.server)
-    sided = calls_of(completed(calls), conversation.protocol, *ends, span_ns)
-    return linked(sided, _passages(rows))
+    return linked(calls.of(conversation.protocol, *ends, span_ns), _passages(rows))
 
 
 def _address(endpoint: Endpoint) -> Address:

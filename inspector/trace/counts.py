@@ -1,6 +1,6 @@
 """What the columns alone tell of conversations: packets and bytes each way, first and last time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,8 +87,13 @@ class Counts:
             end_ns,
         )
 
-    def conversation(self, instance: Instance, addresses: AddressTable) -> Conversation:
-        """One conversation with its counts."""
-        number = instance.number
-        packets, payload = self.packets[number].tolist(), self.payload_bytes[number].tolist()
-        return describe(instance, addresses, packets, payload, (int(self.start_ns[number]), int(self.end_ns[number])))
+    def conversations(self, instances: Sequence[Instance], addresses: AddressTable) -> list[Conversation]:
+        """Conversations with their counts."""
+        numbers = [instance.number for instance in instances]
+        packets, payload, start_ns, end_ns = (
+            counts[numbers].tolist() for counts in (self.packets, self.payload_bytes, self.start_ns, self.end_ns)
+        )
+        return [
+            describe(instance, addresses, *counted)
+            for instance, *counted in zip(instances, packets, payload, zip(start_ns, end_ns, strict=True), strict=True)
+        ]

@@ -92,12 +92,12 @@ class Trace:
     def conversation(self, number: int) -> Conversation:
         """One conversation by its number; raises KeyError when there is none."""
         self._refresh()
-        return self._counts.conversation(self._instances[number], self._addresses)
+        return self._counts.conversations([self._instances[number]], self._addresses)[0]
 
     def conversations(self, selection: Selection | None = None) -> list[Conversation]:
         """The conversations that are asked for, in order of their first packet."""
         self._refresh()
-        return [self._counts.conversation(instance, self._addresses) for instance in self._selected(selection)]
+        return self._counts.conversations(self._selected(selection), self._addresses)
 
     def rows(self, number: int, payload_limit: int | None = None) -> tuple[list[Row], ConnectionEnd | None]:
         """All packets of a conversation analysed, and where its connection stands at the end (None if not TCP)."""

@@ -1,6 +1,6 @@
 """A socket call in words: what was asked, and what came back."""
 
-from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, SocketCall
+from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, ReadySocket, SocketCall
 from inspector.text import say
 from inspector.views.quantities import count
 from inspector.views.safe_text import cells, is_text, safe_line, safe_text
@@ -11,7 +11,7 @@ _EXPLAINED = frozenset(
         *("EISCONN", "EMSGSIZE", "EHOSTUNREACH", "ENETUNREACH", "EINTR", "EBADF", "EADDRNOTAVAIL"),
     )
 )
-_POLL_BITS = {0x1: "IN", 0x4: "OUT", 0x8: "ERR", 0x10: "HUP", 0x2000: "RDHUP"}
+_POLL_BITS = {0x1: "readable", 0x4: "writable", 0x8: "failed", 0x10: "hung_up", 0x2000: "peer_closed"}
 _WITH_ADDRESS = ("connect", "connect_ex", "bind")
 _HOW = ("SHUT_RD", "SHUT_WR", "SHUT_RDWR")
 
@@ -35,7 +35,7 @@ def came_back(call: SocketCall, quote_cells: int, *, ascii_only: bool = False) -
     if call.name in RECEIVING:
         return _data(call, quote_cells, ascii_only=ascii_only)
     if call.name in WAITING:
-        return " ".join(f"{fd}:{_bits(bits)}" for fd, bits in call.ready) or say("calls.none_ready")
+        return _found_ready(call)
     if call.name == "accept":
         return "" if call.remote is None else _port(call.remote)
     if call.name in SENDING:
@@ -47,6 +47,8 @@ def explained(call: SocketCall) -> str:
     """An error, or the end of the stream, in a few words; "" where there is neither."""
     if call.name in RECEIVING and call.protocol == "TCP" and call.returned == 0 and call.asked:
         return say("calls.end_of_stream")
+    if call.error == "EAGAIN" and call.name in SENDING:
+        return say("calls.no_room")
     return say(f"calls.{call.error}") if call.error in _EXPLAINED else ""
 
 
@@ -68,8 +70,12 @@ def _raw_argument(call: SocketCall) -> str:
         return call.protocol
     if call.name == "shutdown" and call.asked is not None:
         return _HOW[call.asked] if call.asked < len(_HOW) else str(call.asked)
-    if call.name in ("listen", "setblocking") and call.asked is not None:
+    if call.name == "listen" and call.asked is not None:
         return str(call.asked)
+    if call.name == "setblocking":
+        return str(bool(call.asked))
+    if call.name in WAITING and call.asked is not None:
+        return f"{count(call.asked)} ms"
     if call.name == "settimeout":
         return call.detail or "None"
     return ""
@@ -89,5 +95,18 @@ def _port(address: Address) -> str:
     return f":{address[1]}"
 
 
-def _bits(bits: int) -> str:
-    return "+".join(name for bit, name in _POLL_BITS.items() if bits & bit) or f"{bits:#x}"
+def _found_ready(call: SocketCall) -> str:
+    """What a wait found: ``readable: listener, :50000``; a connection is called by the port that tells it apart."""
+    found = [
+        say(f"calls.{name}", sockets=", ".join(names))
+        for bit, name in _POLL_BITS.items()
+        if (names := [_socket_name(socket) for socket in call.ready if socket.bits & bit])
+    ]
+    return "; ".join(found) or say("calls.none_ready")
+
+
+def _socket_name(socket: ReadySocket) -> str:
+    if socket.remote is None:
+        return say("calls.listener") if socket.protocol == "TCP" else _port(socket.local or ("", 0))
+    ports = [address[1] for address in (socket.local, socket.remote) if address is not None]
+    return f":{max(ports)}"  # ephemeral ports are the high ones

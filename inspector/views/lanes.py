@@ -24,6 +24,7 @@ LEAST_WIDTH = 120
 _LADDER_WIDTH = 76
 _NARROWEST, _WIDEST = 22, 40
 _MOST_COLUMNS = 3
+_ROOM_TO_QUOTE = 16  # cells; with less, what was received stands in a line of its own
 
 Group = tuple[Sequence[Row], list[Line]]  # the lines of a packet, of several folded ones, or of none
 
@@ -103,13 +104,16 @@ class CallTimeline:
         call = self._calls[number]
         back = came_back(call, self._room - 2, ascii_only=self._ascii_only)
         words = say("calls.done") if not back else back if call.exit_ns is None else f"= {back}"
-        return Mark((words, *self._reason(call)), "call.error" if call.error else "call", closes=number)
+        return Mark(
+            (*_breakable(words, self._room), *self._reason(call)), "call.error" if call.error else "call", closes=number
+        )
 
     def _whole(self, number: int) -> Mark:
         call = self._calls[number]
         words = asked(call, self._room)
-        back = came_back(call, self._room - cells(words) - 3, ascii_only=self._ascii_only)
-        result = (f"= {back}",) if back else ()
+        beside = self._room - cells(words) - 3
+        back = came_back(call, beside if beside >= _ROOM_TO_QUOTE else self._room - 2, ascii_only=self._ascii_only)
+        result = _breakable(f"= {back}", self._room) if back else []
         return Mark((words, *result, *self._reason(call)), "call.error" if call.error else "call")
 
     def in_a_row(self, mark: Mark) -> str:
@@ -122,6 +126,11 @@ class CallTimeline:
     def _reason(self, call: SocketCall) -> list[str]:
         reason = explained(call)
         return f"({reason})".split(" ") if reason else []
+
+
+def _breakable(words: str, room: int) -> list[str]:
+    """As one piece where it fits."""
+    return [words] if cells(words) <= room else words.split(" ")
 
 
 class _Lane:

@@ -326,6 +326,7 @@ def _wrap_waits(journal: Journal) -> None:
             self._inner = inner
             self._name = name
             self._to_ms = 1000 if name == "epoll" else 1
+            self._asked: set[int] = set()  # descriptors
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._inner, name)
@@ -337,10 +338,21 @@ def _wrap_waits(journal: Journal) -> None:
         def __exit__(self, *args: Any) -> None:
             self._inner.__exit__(*args)
 
+        def register(self, fd: Any, *more: Any) -> None:
+            """As the inner object does."""
+            self._inner.register(fd, *more)
+            self._asked.add(_descriptor(fd))
+
+        def unregister(self, fd: Any) -> None:
+            """As the inner object does."""
+            self._inner.unregister(fd)
+            self._asked.discard(_descriptor(fd))
+
         def poll(self, timeout: Any = None, *more: Any) -> Any:
             """Wait, as the inner object does."""
             try:
-                where = journal.enter(self._name, -1, _milliseconds(timeout, self._to_ms))
+                asked = _set_text("r", self._asked)
+                where = journal.enter(self._name, -1, _milliseconds(timeout, self._to_ms), text=asked)
             except Exception:  # arguments that the call itself will refuse
                 return self._inner.poll(timeout, *more)
             try:
