@@ -16,7 +16,7 @@ from inspector.cli.parser import _OWN_HELP, COMMANDS
 from inspector.decode.protocols import ICMP_ERRORS, icmp_name
 from inspector.tcp.report import Closing, Opening
 from inspector.text import problems
-from inspector.views.call_words import _EXPLAINED
+from inspector.views.call_words import _EXPLAINED, _POLL_BITS
 from inspector.views.phases import Phase
 from inspector.views.table import COLUMNS
 
@@ -101,7 +101,7 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         "doctor.{name}_remedy": [f"{name}_remedy" for name in CHECKED],
         "doctor.terminal_{size}": ["terminal_pipe", "terminal_size"],
     },
-    "views/call_words.py": {"calls.{call.error}": _EXPLAINED},
+    "views/call_words.py": {"calls.{call.error}": _EXPLAINED, "calls.{name}": _POLL_BITS.values()},
     "views/labels.py": {
         "icmp.{row.icmp}": ICMP_NAMES,
         "icmp.{row.notice.name}": [*ICMP_NAMES, "error"],

@@ -1,5 +1,6 @@
 """Which connection a recorded call belongs to: descriptors of processes become sockets with endpoints."""
 
+import errno
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -122,7 +123,13 @@ def _completed(call: SocketCall, pairs: set[tuple[Address, Address]], bound: Add
     return call._replace(local=call.local or bound)
 
 
+def _error(call: RecordedCall) -> str:
+    failed = call.name == "connect_ex" and call.result > 0  # it returns the number instead of raising
+    return errno.errorcode.get(call.result, str(call.result)) if failed else call.error
+
+
 def _socket_call(call: RecordedCall, socket: _Socket, remote: Address | None = None) -> SocketCall:
+    error = _error(call)
     return SocketCall(
         process=call.process,
         thread=call.thread,
@@ -132,8 +139,8 @@ def _socket_call(call: RecordedCall, socket: _Socket, remote: Address | None = N
         enter_ns=call.entered_ns,
         exit_ns=call.returned_ns,
         asked=None if call.asked < 0 else call.asked,
-        returned=None if call.returned_ns is None or call.error else call.result,
-        error=call.error,
+        returned=None if call.returned_ns is None or error else call.result,
+        error=error,
         protocol=socket.protocol,
         local=socket.local,
         remote=remote or socket.remote,
