@@ -18,12 +18,14 @@ from inspector.trace.conversation import Row
 from inspector.views.call_words import asked, came_back, explained
 from inspector.views.ladder_layout import wrapped
 from inspector.views.line import Line, Span, line_of
+from inspector.views.quantities import duration
 from inspector.views.safe_text import cells
 
 LEAST_WIDTH = 120
 _LADDER_WIDTH = 76
 _NARROWEST, _WIDEST = 22, 40
 _MOST_COLUMNS = 3
+_LONG_NS = 10_000_000
 _ROOM_TO_QUOTE = 16  # cells; with less, what was received stands in a line of its own
 
 Group = tuple[Sequence[Row], list[Line]]  # the lines of a packet, of several folded ones, or of none
@@ -63,6 +65,7 @@ class CallTimeline:
         self._events = sorted(events, key=lambda event: (event.time_ns, event.call, not event.enters))
         self._at = 0
         self._held: int | None = None
+        self.latest_ns = -math.inf  # of what ``before`` has told
 
     def before(self, time_ns: float, *, hold: bool) -> list[tuple[float, Mark]]:
         """What happens up to a packet; with ``hold`` the last call to enter waits for the packet's row."""
@@ -70,16 +73,26 @@ class CallTimeline:
         while (event := self._next(time_ns)) is not None:
             self._at += 1
             following = self._next(time_ns)
+            if hold and event.enters and following is None:
+                self._held = event.call
+                break
+            self.latest_ns = event.time_ns
             if not event.enters:
                 marks.append((event.time_ns, self._closing(event.call)))
             elif following is not None and following.call == event.call:
                 self._at += 1
+                self.latest_ns = following.time_ns
                 marks.append((event.time_ns, self._whole(event.call)))
-            elif hold and following is None:
-                self._held = event.call
             else:
                 marks.append((event.time_ns, self._opening(event.call)))
         return marks
+
+    def no_longer_held(self, after_ns: float) -> list[tuple[float, Mark]]:
+        """The opening that waits for the packet's row, when something else happened ``after`` it."""
+        if self._held is None or self._calls[self._held].enter_ns >= after_ns:
+            return []
+        held, self._held = self._held, None
+        return [(self._calls[held].enter_ns, self._opening(held))]
 
     def at_packet(self, next_ns: float) -> Mark | None:
         """What stands on a packet's row, when the next packet comes at ``next_ns``."""
@@ -114,7 +127,7 @@ class CallTimeline:
         beside = self._room - cells(words) - 3
         back = came_back(call, beside if beside >= _ROOM_TO_QUOTE else self._room - 2, ascii_only=self._ascii_only)
         result = _breakable(f"= {back}", self._room) if back else []
-        return Mark((words, *result, *self._reason(call)), "call.error" if call.error else "call")
+        return Mark((words, *result, *_lasted(call), *self._reason(call)), "call.error" if call.error else "call")
 
     def in_a_row(self, mark: Mark) -> str:
         """The words of a mark where no bracket shows what belongs together."""
@@ -126,6 +139,12 @@ class CallTimeline:
     def _reason(self, call: SocketCall) -> list[str]:
         reason = explained(call)
         return f"({reason})".split(" ") if reason else []
+
+
+def _lasted(call: SocketCall) -> list[str]:
+    """How long a call blocked that is drawn without length."""
+    lasted_ns = 0 if call.exit_ns is None else call.exit_ns - call.enter_ns
+    return [say("calls.after", time=duration(lasted_ns))] if lasted_ns >= _LONG_NS else []
 
 
 def _breakable(words: str, room: int) -> list[str]:
@@ -198,6 +217,9 @@ def with_lanes(
 
     def alone(until_ns: float, *, hold: bool) -> Iterator[Line]:
         happened = [lane.timeline.before(until_ns, hold=hold) for lane in lanes]
+        for own, other in ((0, 1), (1, 0)):
+            if happened[other]:
+                happened[own] += lanes[own].timeline.no_longer_held(lanes[other].timeline.latest_ns)
         for _, side, mark in _in_order(happened):
             yield from joined([mark, None] if side is Side.CLIENT else [None, mark], [between()])
 
