@@ -1,6 +1,7 @@
 """Small clients and servers to watch: each demo is one file that can be read as a tutorial and run as all its programs.
 
-``python -m inspector.demos.NAME ROLE [VARIANT]`` is one program of a demo; ``inspector demo NAME`` runs them together.
+``python -m inspector.demos.NAME ROLE [VARIANT]`` is one program of a demo; ``inspector demo NAME`` runs them
+together.
 """
 
 import sys

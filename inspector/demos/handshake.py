@@ -1,7 +1,8 @@
 """The three-way handshake and nothing else: SYN, SYN,ACK, ACK - and no byte of data.
 
 connect() sends the SYN and returns when the SYN,ACK has come. accept() sends nothing: the kernel has completed the
-handshake before the server's program calls it. A SYN takes one sequence number, so the first byte of data has number 1.
+handshake before the server's program calls it. A SYN takes one sequence number, so the first byte of data has number
+1.
 """
 
 import socket

@@ -1,8 +1,8 @@
 """Sockets that never wait: BlockingIOError is no failure, it says "not yet" - and the kernel goes on meanwhile.
 
 accept() and recv() find nothing (EAGAIN); connect() has sent its SYN and does not wait for the answer (EINPROGRESS).
-Right is to wait with select() until the socket is ready, and then to ask SO_ERROR how the connect ended. The tutorial's
-programs take the exception for the end: not a byte is sent, although the handshake is complete.
+Right is to wait with select() until the socket is ready, and then to ask SO_ERROR how the connect ended. The
+tutorial's programs take the exception for the end: not a byte is sent, although the handshake is complete.
 """
 
 import select
@@ -51,6 +51,7 @@ def client(variant: str) -> None:
             print("connect():", error)
         if variant == TUTORIAL:
             print("nothing is sent: the exception was taken for a failure")
+            connection.close()
             tell("client has tried")
             return
         select.select([], [connection], [])  # writable: the connect has ended, well or not

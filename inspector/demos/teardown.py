@@ -1,8 +1,8 @@
 """The four-way teardown, and why a capture often shows three segments: the ACK and the FIN share one.
 
 Each direction is closed by its own FIN, and each FIN is acknowledged. When the passive side's program takes its time
-before it closes, its kernel's ACK goes alone: four segments. When it closes at once, the ACK waits for company and goes
-with the FIN: three. Both are right. Who closed first stands in TIME-WAIT afterwards.
+before it closes, its kernel's ACK goes alone: four segments. When it closes at once, the ACK waits for company and
+goes with the FIN: three. Both are right. Who closed first stands in TIME-WAIT afterwards.
 """
 
 import socket

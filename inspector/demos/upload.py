@@ -1,9 +1,9 @@
 """A file is sent: its size first, then its bytes - and what happens when nothing says where the size ends.
 
-The tutorial sends the size as decimal text and then the file. Both arrive in one recv(): ``4`` and ``2024`` become the
-size 42024, and the server waits for bytes that never come, since b"" is not taken for the end. Right: a header of fixed
-length with size and hash, exact reads, a limit, and an answer. Variant ``half-way``: the client dies in the middle, and
-the server notices, because it looks for the end.
+The tutorial sends the size as decimal text and then the file. Both arrive in one recv(): ``4`` and ``2024`` become
+the size 42024, and the server waits for bytes that never come, since b"" is not taken for the end. Right: a header of
+fixed length with size and hash, exact reads, a limit, and an answer. Variant ``half-way``: the client dies in the
+middle, and the server notices, because it looks for the end.
 """
 
 import hashlib
