@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from inspector.calls import journal
+from inspector.calls.matching import CallIndex
 from inspector.capture import bundled
 from inspector.render.svg import export_svg
 from inspector.trace.calls import conversation_calls
@@ -14,7 +15,7 @@ from inspector.trace.trace import Trace
 from inspector.views.ladder import LadderOptions, LadderPart, ladders_of
 
 WIDTH = 120
-PICTURES = {"hello": "inspector replay hello", "udp": "inspector replay udp"}
+PICTURES = {name: f"inspector replay {name}" for name in ("hello", "udp", "sticky", "nonblocking")}
 
 
 def draw(name: str, title: str) -> str:
@@ -24,7 +25,7 @@ def draw(name: str, title: str) -> str:
     with Trace.read(str(path)) as trace:
         rows, end = trace.rows(1)
         conversation = trace.conversation(1)
-        calls, _ = journal.load(journal.path_beside(str(path)))
+        calls = CallIndex(journal.load(journal.path_beside(str(path)))[0])
         part = LadderPart(conversation, end, rows, conversation_calls(calls, conversation, rows))
         lines = list(ladders_of([part], LadderOptions(width=WIDTH)))
     return export_svg(lines, title, WIDTH)

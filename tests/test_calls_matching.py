@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from inspector.calls import journal
 from inspector.calls.call import SocketCall
-from inspector.calls.matching import CallIndex, Passage, linked
+from inspector.calls.matching import EXIT, CallIndex, Passage, linked
 from inspector.calls.resolve import CallResolver
 from inspector.calls.spool import RecordedCall
 from inspector.tcp.segment import Flag
@@ -17,7 +17,7 @@ from inspector.tcp.states import Known, Side
 
 CLIENT, SERVER = ("127.0.0.1", 50000), ("127.0.0.1", 8001)
 ENDS = "127.0.0.1|50000|127.0.0.1|8001"
-S, A, F = Flag.SYN, Flag.ACK, Flag.FIN
+S, A, F, R = Flag.SYN, Flag.ACK, Flag.FIN, Flag.RST
 
 
 def recorded(process: int, at: int, name: str, fd: int, result: int = 0, **more: Any) -> RecordedCall:
@@ -173,6 +173,25 @@ def test_descriptors_that_may_be_cut_are_not_guessed() -> None:
     wait = recorded(1, 100, "select", -1, 37, text=text[:40], answer=text[:64])
     [*_, call] = CallResolver().feed([*sockets, wait])
     assert [socket.fd for socket in call.ready] == list(range(3, 26))
+
+
+@pytest.mark.parametrize("flag", [F | A, R | A])
+def test_who_never_closes_has_its_process_end(flag: int) -> None:
+    calls = CallResolver().feed([call for call in CONVERSATION if not (call.process == 1 and call.name == "close")])
+    passages = [passage if passage.packet != 6 else passage._replace(flags=flag) for passage in PASSAGES]
+    [ended] = [
+        each
+        for each in linked(CallIndex(calls).of("TCP", CLIENT, SERVER, (120, 245)), passages)
+        if each.call.name == EXIT
+    ]
+    assert (ended.side, ended.packets, ended.call.process, ended.known) == (Side.SERVER, (6,), 1, Known.INFERRED)
+
+
+def test_what_is_not_recorded_has_no_end_either() -> None:
+    calls = CallResolver().feed([call for call in CONVERSATION if call.process == 2])
+    assert EXIT not in [
+        each.call.name for each in linked(CallIndex(calls).of("TCP", CLIENT, SERVER, (120, 245)), PASSAGES)
+    ]
 
 
 def test_calls_are_kept_beside_a_capture(tmp_path: Path) -> None:

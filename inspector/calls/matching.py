@@ -1,6 +1,7 @@
 """Which calls belong to a conversation, from which side, and which of its segments each caused or waited for."""
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, SocketCall
@@ -9,6 +10,17 @@ from inspector.tcp.segment import Flag
 from inspector.tcp.states import Known, Side
 
 _ANY = ("0.0.0.0", "::")
+EXIT = "exit"  # the name of what is no call: the end of a process
+_CLOSING = frozenset(("close", "shutdown", "detach"))
+_DATA = 1 << 8  # beside TCP's flags
+_CONTROLS = {  # call: flags, whether the other side sent them, whether before it returned (or after it was entered)
+    "connect": (int(Flag.SYN), False, False),
+    "connect_ex": (int(Flag.SYN), False, False),
+    "shutdown": (int(Flag.FIN), False, False),
+    "close": (int(Flag.FIN | Flag.RST), False, False),
+    "accept": (int(Flag.SYN), True, True),
+    "wait": (int(Flag.SYN | Flag.FIN | Flag.RST) | _DATA, True, True),
+}
 _PREPARING = ("socket", "bind", "listen", "setsockopt")
 _SLACK_NS = 1_000_000_000  # a program may close long before or after its last segment, but not by chance this near
 
@@ -96,75 +108,92 @@ def _is(local: Address, end: Address) -> bool:
 
 def linked(sided: Sequence[tuple[Side, SocketCall]], passages: Sequence[Passage]) -> list[SidedCall]:
     """Each call with the packets that belong to it."""
+    wire = _Wire(passages)
     sent, read = [0, 0], [0, 0]
     result = []
     for side, call in sided:
         amount = call.returned if call.returned is not None and call.returned > 0 else 0
+        offsets, causes = None, True
         if call.name in SENDING and amount:
-            offsets = (sent[side], sent[side] + amount)
+            offsets = sent[side], sent[side] + amount
             sent[side] += amount
-            packets = _carrying(passages, side, offsets, call)
-            known = Known.SEEN if packets else Known.INFERRED
-            result.append(SidedCall(side, _lasting(call, packets, passages), offsets, packets, known))
+            carried = [passage for passage in wire.carrying(side, offsets) if passage.time_ns >= call.enter_ns]
         elif call.name in RECEIVING and amount:
-            offsets = (read[side], read[side] + amount)
+            offsets, causes = (read[side], read[side] + amount), False
             read[side] += amount
-            packets = _carrying(passages, side.other, offsets, None)
-            result.append(SidedCall(side, call, offsets, packets, Known.SEEN if packets else Known.INFERRED))
+            carried = wire.carrying(side.other, offsets)
         else:
-            packets = _controlled(passages, side, call)
             causes = call.name != "accept" and call.name not in WAITING
-            result.append(SidedCall(side, _lasting(call, packets, passages) if causes else call, None, packets))
-    return result
+            carried = wire.controlled(side, call)
+        known = Known.SEEN if offsets and carried else Known.INFERRED
+        packets = tuple(passage.packet for passage in carried)
+        result.append(SidedCall(side, _lasting(call, carried) if causes else call, offsets, packets, known))
+    return sorted([*result, *_exits(sided, passages)], key=lambda each: each.call.enter_ns)
 
 
-def _wakes(passage: Passage, call: SocketCall) -> bool:
-    if call.exit_ns is None or passage.time_ns > call.exit_ns:
-        return False
-    return passage.offsets is not None or bool(passage.flags & (Flag.SYN | Flag.FIN | Flag.RST))
+class _Wire:
+    """The packets, found by what they carry and by when they passed."""
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self._passages = sorted(passages, key=lambda passage: passage.time_ns)
+        self._chosen: dict[tuple[Side, int], tuple[list[int], list[Passage]]] = {}
+        self._data: list[tuple[list[int], list[Passage]]] = []  # by side, sorted by the offset
+        for side in Side:
+            carrying = [passage for passage in passages if passage.side is side and passage.offsets is not None]
+            carrying.sort(key=lambda passage: passage.offsets or ())
+            self._data.append(([passage.offsets[0] for passage in carrying if passage.offsets], carrying))
+        self._longest = max((end - start for start, end in (p.offsets for p in passages if p.offsets)), default=0)
+
+    def carrying(self, sender: Side, offsets: tuple[int, int]) -> list[Passage]:
+        """Those with any of these bytes, in the order they passed."""
+        begin, end = offsets
+        starts, passages = self._data[sender]
+        near = passages[bisect_left(starts, begin - self._longest) : bisect_left(starts, end)]
+        return sorted(passage for passage in near if passage.offsets is not None and passage.offsets[1] > begin)
+
+    def controlled(self, side: Side, call: SocketCall) -> list[Passage]:
+        """By time: the SYN of a connect, or that an accept took, the FIN or reset of a close, what ended a wait."""
+        if call.name == "close" and call.remote is None:  # of a listener
+            return []
+        flags, sender, before = _CONTROLS.get("wait" if call.name in WAITING else call.name, (0, False, False))
+        if not flags or (before and call.exit_ns is None):
+            return []
+        times, passages = self._with(side.other if sender else side, flags)
+        if before:
+            at = bisect_right(times, call.exit_ns or 0)
+            return passages[max(at - 1, 0) : at]
+        at = bisect_left(times, call.enter_ns)
+        return passages[at : at + 1]
+
+    def _with(self, side: Side, flags: int) -> tuple[list[int], list[Passage]]:
+        """Those of a side with one of the flags (``_DATA``: or with payload), and their times."""
+        if (side, flags) not in self._chosen:
+            passages = [
+                passage
+                for passage in self._passages
+                if passage.side is side and (passage.flags & flags or (flags & _DATA and passage.offsets))
+            ]
+            self._chosen[side, flags] = [passage.time_ns for passage in passages], passages
+        return self._chosen[side, flags]
 
 
-def _lasting(call: SocketCall, caused: tuple[int, ...], passages: Sequence[Passage]) -> SocketCall:
+def _lasting(call: SocketCall, caused: Sequence[Passage]) -> SocketCall:
     """The call, lasting until the first packet it caused, where its recorder leaves room for that."""
-    first_ns = next((passage.time_ns for passage in passages if passage.packet in caused), None)
-    if first_ns is None or call.exit_ns is None or not 0 <= first_ns - call.exit_ns < call.slack_ns:
+    if not caused or call.exit_ns is None or not 0 <= caused[0].time_ns - call.exit_ns < call.slack_ns:
         return call
-    return call._replace(exit_ns=first_ns + 1)
+    return call._replace(exit_ns=caused[0].time_ns + 1)
 
 
-def _carrying(
-    passages: Sequence[Passage], sender: Side, offsets: tuple[int, int], call: SocketCall | None
-) -> tuple[int, ...]:
-    """The packets with these bytes; of a sending call those that it can have caused, so not the ones before it."""
-    start, end = offsets
-    return tuple(
-        passage.packet
-        for passage in passages
-        if passage.side is sender
-        and passage.offsets is not None
-        and passage.offsets[0] < end
-        and passage.offsets[1] > start
-        and (call is None or passage.time_ns >= call.enter_ns)
-    )
-
-
-def _controlled(passages: Sequence[Passage], side: Side, call: SocketCall) -> tuple[int, ...]:
-    """The SYN of a connect, the third segment of an accept, the FIN or reset of a close, what ended a wait: by time."""
-    if call.name in WAITING:
-        woke = [passage.packet for passage in passages if passage.side is not side and _wakes(passage, call)]
-        return tuple(woke[-1:])
-    flag, sender, before = {
-        "connect": (Flag.SYN, side, False),
-        "connect_ex": (Flag.SYN, side, False),
-        "shutdown": (Flag.FIN, side, False),
-        "close": (Flag.FIN | Flag.RST, side, False),
-        "accept": (Flag.SYN, side.other, True),
-    }.get(call.name, (Flag(0), side, False))
-    found = [
-        passage.packet
-        for passage in passages
-        if passage.side is sender
-        and passage.flags & flag
-        and (passage.time_ns <= (call.exit_ns or call.enter_ns) if before else passage.time_ns >= call.enter_ns)
-    ]
-    return tuple(found[-1:] if before else found[:1])
+def _exits(sided: Sequence[tuple[Side, SocketCall]], passages: Sequence[Passage]) -> Iterator[SidedCall]:
+    """Where a side sent its FIN or reset and its program never closed: the kernel did, when the process ended."""
+    for side in Side:
+        own = [call for of, call in sided if of is side and call.remote is not None]
+        if not own or not _CLOSING.isdisjoint(call.name for call in own):
+            continue
+        last = own[-1]
+        for passage in passages:
+            if passage.side is side and passage.flags & (Flag.FIN | Flag.RST):
+                at_ns = passage.time_ns
+                ended = SocketCall(last.process, last.thread, EXIT, last.fd, last.socket, at_ns - 1, at_ns + 1)
+                yield SidedCall(side, ended, None, (passage.packet,))
+                break

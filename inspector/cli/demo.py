@@ -55,7 +55,7 @@ def _run_live(demo: Demo, variant: str, painter: Painter, drawing: LadderOptions
 
 def _show_recorded(demo: Demo, variant: str, options: argparse.Namespace, forbidden: RightProblem) -> int:
     """Where no private network can be made: the same demo as it was captured elsewhere."""
-    path = bundled.find(demo.name if variant == demo.variants[0] else f"{demo.name}-{variant}")
+    path = bundled.find(demo.capture(variant))
     if path is None or options.write:
         raise forbidden
     tell(say("demo.recorded", name=demo.name, reason=str(forbidden)))

@@ -32,6 +32,10 @@ class Demo(NamedTuple):
         """Where its programs are."""
         return f"{__name__}.{self.name.replace('-', '_')}"
 
+    def capture(self, variant: str) -> str:
+        """The name of its bundled capture."""
+        return self.name if variant == self.variants[0] else f"{self.name}-{variant}"
+
     def command(self, role: str, variant: str) -> list[str]:
         """How one of its programs is started."""
         return [sys.executable, "-m", self.module, role, *([variant] if len(self.variants) > 1 else [])]

@@ -1,6 +1,7 @@
 """A socket call in words: what was asked, and what came back."""
 
 from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, ReadySocket, SocketCall
+from inspector.calls.matching import EXIT
 from inspector.text import say
 from inspector.views.quantities import count
 from inspector.views.safe_text import cells, is_text, safe_line, safe_text
@@ -18,6 +19,8 @@ _HOW = ("SHUT_RD", "SHUT_WR", "SHUT_RDWR")
 
 def asked(call: SocketCall, room: int) -> str:
     """The call as it would be written in a program, short: ``sendall(5 B)``; without the host where room is scarce."""
+    if call.name == EXIT:
+        return say("calls.exit")
     words = f"{safe_text(call.name, ascii_only=True)}({_argument(call)})"
     if cells(words) <= room:
         return words
@@ -49,6 +52,8 @@ def explained(call: SocketCall) -> str:
         return say("calls.end_of_stream")
     if call.error == "EAGAIN" and call.name in SENDING:
         return say("calls.no_room")
+    if call.error == "ECONNREFUSED" and call.protocol == "UDP":
+        return say("calls.unreachable")
     return say(f"calls.{call.error}") if call.error in _EXPLAINED else ""
 
 
@@ -72,6 +77,8 @@ def _raw_argument(call: SocketCall) -> str:
         return _HOW[call.asked] if call.asked < len(_HOW) else str(call.asked)
     if call.name == "listen" and call.asked is not None:
         return str(call.asked)
+    if call.name == "close" and call.protocol == "TCP" and call.local is not None and call.remote is None:
+        return say("calls.listener")
     if call.name == "setblocking":
         return str(bool(call.asked))
     if call.name in WAITING and call.asked is not None:

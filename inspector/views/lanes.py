@@ -6,7 +6,6 @@ another call is nearer. Its length is how long it blocked.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -223,18 +222,16 @@ def with_lanes(
         for _, side, mark in _in_order(happened):
             yield from joined([mark, None] if side is Side.CLIENT else [None, mark], [between()])
 
-    parts = list(groups)
-    times = [rows[0].time_ns for rows, _ in parts if rows]
-    following = iter([*times[1:], math.inf])
-    for rows, lines in parts:
-        if not rows:
-            for line in lines:
-                yield from joined([None, None], [line])
-            continue
-        yield from alone(rows[0].time_ns, hold=True)
-        next_ns = next(following)
-        yield from joined([lane.timeline.at_packet(next_ns) for lane in lanes], lines)
-    yield from alone(math.inf, hold=False)
+    parts = list(_parted(groups))
+    for part, following in zip(parts, [*parts[1:], None], strict=True):
+        for line in part.above:
+            yield from joined([None, None], [line])
+        yield from alone(part.time_ns, hold=bool(part.lines))
+        for line in part.rules:
+            yield from joined([None, None], [line])
+        if part.lines:
+            next_ns = math.inf if following is None else following.time_ns
+            yield from joined([lane.timeline.at_packet(next_ns) for lane in lanes], part.lines)
 
 
 def with_rows(
@@ -247,12 +244,35 @@ def with_rows(
 ) -> Iterator[Line]:
     """The lines of a ladder with the calls as rows of their own; ``note`` draws words of a style at a side."""
     timelines = [CallTimeline(_of(side, calls), room, ascii_only=ascii_only) for side in Side]
-    end: Iterable[Group] = [((), [])]
-    for rows, lines in chain(groups, end):
-        until_ns = rows[0].time_ns if rows else -math.inf if lines else math.inf
-        for _, side, mark in _in_order([timeline.before(until_ns, hold=False) for timeline in timelines]):
+    for part in _parted(groups):
+        yield from part.above
+        for _, side, mark in _in_order([timeline.before(part.time_ns, hold=False) for timeline in timelines]):
             yield from note(timelines[side].in_a_row(mark), mark.style, side)
-        yield from lines
+        yield from [*part.rules, *part.lines]
+
+
+class _Part(NamedTuple):
+    """A packet's lines, what stands above the calls before it, and the rules between these calls and the packet."""
+
+    time_ns: float
+    above: list[Line]
+    rules: list[Line]
+    lines: list[Line]
+
+
+def _parted(groups: Iterable[Group]) -> Iterator[_Part]:
+    """The packets in order, and an end without one. A phase begins with a packet, not with the calls before it; only
+    the first is ruled off above everything."""
+    pending: list[Line] = []
+    first = True
+    for rows, lines in groups:
+        if not rows:
+            pending += lines
+            continue
+        above, rules = (pending, []) if first else ([], pending)
+        yield _Part(rows[0].time_ns, above, rules, lines)
+        pending, first = [], False
+    yield _Part(math.inf, pending if first else [], [] if first else pending, [])
 
 
 def _in_order(happened: Sequence[Sequence[tuple[float, Mark]]]) -> list[tuple[float, Side, Mark]]:
