@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from inspector import demos
 from inspector.capture.privileges import can_capture
+from inspector.views.safe_text import cells
 
 PROJECT = Path(__file__).parents[1]
 HELLO = PROJECT / "captures" / "hello.pcapng"
@@ -142,8 +144,10 @@ def test_ctrl_c_ends_it_quietly() -> None:
 
 
 def test_demos_are_listed() -> None:
-    listed = inspector("demo", "--list").stdout.decode()
-    assert [line.split()[0] for line in listed.splitlines()] == ["hello", "udp"]
+    listed = inspector("demo", "--list").stdout.decode().splitlines()
+    assert [line.split()[0] for line in listed] == demos.names()
+    assert {"hello", "sticky", "udp-closed"} <= set(demos.names())
+    assert max(map(cells, listed)) < 80
 
 
 @pytest.mark.live

@@ -84,7 +84,13 @@ NO_TEARDOWN = {Closing.SIMULTANEOUS, Closing.OPEN, Closing.NEVER_OPENED}
 CHECKED = ("capture", "private", "libpcap", "strace")
 # Keys that are put together: by module, as they are written there, and all the names that come of them.
 COMPOSED: dict[str, dict[str, Iterable[str]]] = {
-    "cli/demo.py": {"demo.{name.replace('-', '_')}": [name.replace("-", "_") for name in demos.names()]},
+    "cli/demo.py": {
+        "demo.{name.replace('-', '_')}": [name.replace("-", "_") for name in demos.names()],
+        "demo.{part}_title": ("steps_title", "lesson_title"),
+        "demo.{name}_{part}": [
+            f"{name.replace('-', '_')}_{part}" for name in demos.names() for part in ("steps", "lesson")
+        ],
+    },
     "cli/doctor.py": {"doctor.{check.name}": ("platform", *CHECKED, "interfaces", "terminal")},
     "cli/parser.py": {
         "cli.{command}": COMMANDS,

@@ -14,6 +14,7 @@ from inspector.session.run import demo_run
 from inspector.text import say
 from inspector.text.problems import RightProblem, UsageProblem
 from inspector.views.ladder import LadderOptions
+from inspector.views.paragraphs import paragraphs
 
 _DEFAULT = "hello"
 
@@ -32,14 +33,27 @@ def run(options: argparse.Namespace) -> int:
     if variant not in demo.variants:
         raise UsageProblem("demo.no_variant", name=demo.name, variant=variant, variants=", ".join(demo.variants))
     painter = painter_for(options)
+    drawing = ladder_options(options, painter)
     try:
-        return _run_live(demo, variant, painter, ladder_options(options, painter), options)
+        return _run_live(demo, variant, painter, drawing, options)
     except RightProblem as forbidden:
-        return _show_recorded(demo, variant, options, forbidden)
+        status = _show_recorded(demo, variant, options, forbidden)
+        _lesson(demo, variant, painter, drawing)
+        return status
 
 
 def _about(name: str) -> str:
     return say(f"demo.{name.replace('-', '_')}")
+
+
+def _lesson(demo: Demo, variant: str, painter: Painter, drawing: LadderOptions) -> None:
+    """What happened and what it teaches, under the picture."""
+    name = demo.name.replace("-", "_")
+    texts = [(say(f"demo.{part}_title"), say(f"demo.{name}_{part}")) for part in ("steps", "lesson")]
+    others = [f"inspector demo {demo.name} --variant {other}" for other in demo.variants if other != variant]
+    if others:
+        texts.append((say("demo.variants_title"), "; ".join(others)))
+    painter.paint_all(paragraphs(texts, painter.width, ascii_only=drawing.ascii))
 
 
 def _run_live(demo: Demo, variant: str, painter: Painter, drawing: LadderOptions, options: argparse.Namespace) -> int:
@@ -47,6 +61,7 @@ def _run_live(demo: Demo, variant: str, painter: Painter, drawing: LadderOptions
     with demo_run(demo, variant, output.write, write=options.write, overwrite=options.overwrite) as running:
         tell(say("demo.running", name=demo.name, about=_about(demo.name)))
         draw(running, painter, drawing, options.write)
+        _lesson(demo, variant, painter, drawing)
         failures = [(label, status) for label, status in running.statuses() if status]
     for role, status in failures:
         tell(say("demo.failed", name=demo.name, role=role, status=status))
