@@ -76,11 +76,6 @@ class CallSpool:
             calls += self._new(file)
         return calls
 
-    def returned(self) -> list[RecordedCall]:
-        """What there is that ``poll`` has not given yet, for programs that have ended: each call once."""
-        calls = {(call.process, call.thread, call.entered_ns): call for call in self.poll()}
-        return list(calls.values())
-
     def close(self) -> None:
         """Remove all files; programs still running record into the void."""
         for file in self._files.values():

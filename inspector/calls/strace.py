@@ -7,6 +7,7 @@ descriptor was before it had any. All processes and threads of one program share
 import re
 from collections.abc import Iterable, Iterator
 from itertools import count
+from pathlib import Path
 
 from inspector.calls.call import RECEIVING, SENDING, Address, SocketCall
 from inspector.text.problems import LiveProblem
@@ -126,6 +127,29 @@ class StraceReader:
         if name == "socket" or fd not in self._sockets:
             self._sockets[fd] = next(self._numbers)
         return self._sockets[fd]
+
+
+class StraceFile:
+    """Follows the file that strace writes for one program."""
+
+    def __init__(self, path: Path, first_socket: int) -> None:
+        self._file = path.open("rb")
+        self._reader = StraceReader(first_socket)
+        self._rest = b""
+
+    def news(self) -> Iterator[SocketCall]:
+        """The calls that have returned since the last time, as far as their lines are complete."""
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        yield from self._reader.feed(line.decode("ascii", "replace") for line in lines)
+
+    def finish(self) -> Iterator[SocketCall]:
+        """All the rest."""
+        yield from self.news()
+        yield from self._reader.finish()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def _ends(text: str) -> tuple[Address | None, Address | None]:

@@ -7,7 +7,9 @@ from inspector.render.terminal import Painter
 from inspector.tcp.states import TcpState
 from inspector.trace.conversation import Row
 from inspector.trace.live import Arrival, LiveConversation
+from inspector.trace.live_calls import LiveCall
 from inspector.views.ladder import Ladder, LadderOptions
+from inspector.views.live_ladder import LiveLadder
 from inspector.views.packets import packet_view
 
 _OVER = (TcpState.CLOSED, TcpState.TIME_WAIT)
@@ -19,10 +21,11 @@ class LiveView:
     What it remembers of a conversation goes when the trace lets the conversation go.
     """
 
-    def __init__(self, painter: Painter, drawing: LadderOptions) -> None:
+    def __init__(self, painter: Painter, drawing: LadderOptions, *, with_calls: bool = False) -> None:
+        self._kind = LiveLadder if with_calls else Ladder
         self._painter = painter
         self._drawing = drawing
-        self._ladders: WeakKeyDictionary[LiveConversation, Ladder] = WeakKeyDictionary()
+        self._ladders: WeakKeyDictionary[LiveConversation, LiveLadder | Ladder] = WeakKeyDictionary()
         self._finished: WeakKeyDictionary[LiveConversation, bool] = WeakKeyDictionary()
 
     def show(self, arrival: Arrival) -> None:
@@ -34,13 +37,22 @@ class LiveView:
         lines = []
         ladder = self._ladders.get(conversation)
         if ladder is None:
-            ladder = self._ladders[conversation] = Ladder(self._drawing)
+            ladder = self._ladders[conversation] = self._kind(self._drawing)
             lines += ladder.head(conversation.summary())
         lines += ladder.feed(arrival.row)
         if _is_over(arrival.row) and conversation not in self._finished:
             self._finished[conversation] = True
             lines += ladder.finish(conversation.summary(), conversation.reader.end())
         self._painter.paint_all(lines)
+
+    def show_call(self, news: LiveCall) -> None:
+        """The lines of a call that was entered or has returned, in a conversation that has been shown."""
+        ladder = self._ladders.get(news.conversation)
+        if ladder is None:
+            ladder = self._ladders[news.conversation] = self._kind(self._drawing)
+            self._painter.paint_all(ladder.head(news.conversation.summary()))
+        if isinstance(ladder, LiveLadder):
+            self._painter.paint_all(ladder.call(news.side, news.call, enters=news.enters, returns=news.returns))
 
     def flush(self) -> None:
         """Let the lines be seen."""

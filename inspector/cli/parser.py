@@ -115,6 +115,7 @@ COMMANDS: dict[str, list[_Option]] = {
     "run": [
         _option("--output", metavar="FILE"),
         _option("--recorder", choices=("auto", "python", "strace", "none"), default="auto"),
+        _option("--at-end", action="store_true"),
         *_write,
         *_ladder,
         _calls,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from inspector.cli.common import ladder_options, tell
-from inspector.cli.running import LabelledOutput, draw
+from inspector.cli.running import LabelledOutput, draw, draw_live
 from inspector.render.terminal import painter_for
 from inspector.session.run import Command, Recorder, Run
 from inspector.text import say
@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> int:
             slowed = ", ".join([command.label for command in commands if command.recorder is Recorder.STRACE])
             if slowed:
                 tell(say("run.slowed", labels=slowed))
-            draw(running, painter, ladder_options(options, painter), options.write)
+            live = sys.stdout.isatty() and not options.at_end
+            (draw_live if live else draw)(running, painter, ladder_options(options, painter, live=live), options.write)
             output.finish()
             statuses = running.statuses()
     for label, status in statuses[:-1]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-_LISTEN = "0A"  # include/net/tcp_states.h
+_CLOSE, _LISTEN = "07", "0A"  # include/net/tcp_states.h; CLOSE is bound and no more
 _TABLES = ("tcp", "tcp6", "udp", "udp6")
 
 
@@ -33,7 +33,7 @@ def local_ports(network: Path, *, listening: bool = False) -> frozenset[int] | N
         except OSError:
             return None
         for fields in map(str.split, lines):
-            if fields and (not listening or name.startswith("udp") or fields[3] == _LISTEN):
+            if fields and (name.startswith("udp") or fields[3] == _LISTEN or (fields[3] != _CLOSE and not listening)):
                 ports.add(int(fields[1].rpartition(":")[2], 16))
     return frozenset(ports)
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from inspector.calls.call import SocketCall
 from inspector.calls.resolve import CallResolver
-from inspector.calls.spool import CallSpool
-from inspector.calls.strace import StraceReader, traced
+from inspector.calls.spool import CallSpool, RecordedCall
+from inspector.calls.strace import StraceFile, traced
 from inspector.capture.live import LiveCapture
 from inspector.demos import Demo
 from inspector.demos.stage import FOLDER_VARIABLE
@@ -91,6 +91,10 @@ class Run:
         self._needless_from_s: float | None = None  # the last program has ended: when the others may be stopped
         self._signals = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
         self._next_signal_s = 0.0
+        self._recorded: dict[tuple[int, int, int], RecordedCall] = {}  # by process, thread, when it was entered
+        self._resolver = CallResolver()  # of what ``new_calls`` has told
+        self._straced: dict[Path, StraceFile] = {}
+        self._calls_of_strace: list[SocketCall] = []
         self.silent: list[str] = []  # labels of programs that never listened although another was to follow
 
     def __enter__(self) -> "Run":
@@ -109,6 +113,8 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for file in self._straced.values():
+            file.close()
         self._stack.close()
 
     def interrupt(self) -> None:
@@ -129,14 +135,29 @@ class Run:
         for pump in self._pumps:
             pump.join(_LAST_WORDS_S)  # a process that a program left behind may hold its end
 
+    def new_calls(self) -> list[SocketCall]:
+        """Calls entered or returned since the last time; one that has not returned comes again when it has."""
+        calls = self._resolver.feed(self._poll())
+        for number, path in enumerate(sorted(self._folder.glob("*.strace")), start=1):
+            if path not in self._straced:
+                self._straced[path] = StraceFile(path, number * _SOCKETS_OF_A_PROGRAM)
+            news = list(self._straced[path].news())
+            self._calls_of_strace += news
+            calls += news
+        return sorted(calls, key=attrgetter("enter_ns"))
+
     def calls(self) -> list[SocketCall]:
         """The socket calls of the programs, in the order they were entered, once ``events`` has ended."""
-        calls = CallResolver().feed(self._spool.returned())
-        for number, path in enumerate(sorted(self._folder.glob("*.strace")), start=1):
-            reader = StraceReader(number * _SOCKETS_OF_A_PROGRAM)
-            with path.open(encoding="ascii", errors="replace") as lines:
-                calls += [*reader.feed(lines), *reader.finish()]
-        return sorted(calls, key=attrgetter("enter_ns"))
+        self.new_calls()
+        rest = [call for file in self._straced.values() for call in file.finish()]
+        calls = CallResolver().feed(self._recorded.values())
+        return sorted([*calls, *self._calls_of_strace, *rest], key=attrgetter("enter_ns"))
+
+    def _poll(self) -> list[RecordedCall]:
+        """What Python programs have recorded since the last time."""
+        news = self._spool.poll()
+        self._recorded.update({(call.process, call.thread, call.entered_ns): call for call in news})
+        return news
 
     def statuses(self) -> list[tuple[str, int]]:
         """(label, exit status) of each program, as a shell tells it; 128 and the signal's number when one ended it."""

@@ -43,7 +43,7 @@ from inspector.views.placement import LivePlacement, Marks, initial_states, plac
 from inspector.views.quantities import count, data_bytes, date, duration, wall_clock
 
 TAG_STYLES = 6
-_QUOTE_IN_ROWS = 30
+QUOTE_IN_ROWS = 30
 _NOTHING_DRAWN: Marks = ([], [])
 
 
@@ -87,7 +87,7 @@ def ladder_of(part: LadderPart, options: LadderOptions) -> Iterator[Line]:
         yield from map(line_in_ascii, wide) if options.ascii else wide
     else:
         groups = _groups(part, drawing, replace(options, unfold=True))
-        yield from with_rows(groups, part.calls, _QUOTE_IN_ROWS, drawing.note, ascii_only=options.ascii)
+        yield from with_rows(groups, part.calls, QUOTE_IN_ROWS, drawing.note, ascii_only=options.ascii)
 
 
 def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> Iterator[Group]:
@@ -168,6 +168,14 @@ class Ladder:
         if end is None:
             return self._drawing.phase(Rule(figures))
         return self._drawing.phase(Rule(verdict(end), figures))
+
+    def lifelines(self) -> Line:
+        """A row on which nothing passes."""
+        return self._drawing.lifelines()
+
+    def note(self, words: str, style: str, side: Side) -> list[Line]:
+        """Words between the lifelines, at one of them."""
+        return self._drawing.note(words, style, side)
 
     def _rule(self, row: Row, last: Phase | None, payload_bytes: list[int]) -> Rule:
         """The rule over a phase that begins now, with the figure of the one that ends."""

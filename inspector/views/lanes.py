@@ -9,34 +9,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from inspector.calls.call import SocketCall
 from inspector.calls.matching import SidedCall
 from inspector.tcp.states import Side
-from inspector.text import say
 from inspector.trace.conversation import Row
-from inspector.views.call_words import asked, came_back, explained
+from inspector.views.call_marks import CallMarks, Mark, in_a_row
 from inspector.views.ladder_layout import wrapped
 from inspector.views.line import Line, Span, line_of
-from inspector.views.quantities import duration
 from inspector.views.safe_text import cells
 
 LEAST_WIDTH = 120
 _LADDER_WIDTH = 76
 _NARROWEST, _WIDEST = 22, 40
 _MOST_COLUMNS = 3
-_LONG_NS = 10_000_000
-_ROOM_TO_QUOTE = 16  # cells; with less, what was received stands in a line of its own
 
 Group = tuple[Sequence[Row], list[Line]]  # the lines of a packet, of several folded ones, or of none
-
-
-class Mark(NamedTuple):
-    """What a lane shows at one place: words, and the call that opens or closes there (neither: it did both)."""
-
-    words: tuple[str, ...]  # where it may be broken between them
-    style: str
-    opens: int | None = None
-    closes: int | None = None
 
 
 class _Event(NamedTuple):
@@ -53,10 +39,9 @@ def lane_width(width: int) -> int:
 class CallTimeline:
     """The calls of one side in the order of time, asked for piece by piece between packets."""
 
-    def __init__(self, calls: Sequence[SidedCall], room: int, *, ascii_only: bool) -> None:
+    def __init__(self, calls: Sequence[SidedCall], marks: CallMarks) -> None:
         self._calls = [sided.call for sided in calls]
-        self._room = room
-        self._ascii_only = ascii_only
+        self._marks = marks
         events = []
         for number, call in enumerate(self._calls):
             events.append(_Event(call.enter_ns, number, True))
@@ -77,13 +62,13 @@ class CallTimeline:
                 break
             self.latest_ns = event.time_ns
             if not event.enters:
-                marks.append((event.time_ns, self._closing(event.call)))
+                marks.append((event.time_ns, self._marks.closing(self._calls[event.call], event.call)))
             elif following is not None and following.call == event.call:
                 self._at += 1
                 self.latest_ns = following.time_ns
-                marks.append((event.time_ns, self._whole(event.call)))
+                marks.append((event.time_ns, self._marks.whole(self._calls[event.call])))
             else:
-                marks.append((event.time_ns, self._opening(event.call)))
+                marks.append((event.time_ns, self._marks.opening(self._calls[event.call], event.call)))
         return marks
 
     def no_longer_held(self, after_ns: float) -> list[tuple[float, Mark]]:
@@ -91,7 +76,7 @@ class CallTimeline:
         if self._held is None or self._calls[self._held].enter_ns >= after_ns:
             return []
         held, self._held = self._held, None
-        return [(self._calls[held].enter_ns, self._opening(held))]
+        return [(self._calls[held].enter_ns, self._marks.opening(self._calls[held], held))]
 
     def at_packet(self, next_ns: float) -> Mark | None:
         """What stands on a packet's row, when the next packet comes at ``next_ns``."""
@@ -100,8 +85,12 @@ class CallTimeline:
         returns = event is not None and not event.enters and event.time_ns < math.inf
         if event is not None and returns and held in (None, event.call):
             self._at += 1
-            return self._closing(event.call) if held is None else self._whole(event.call)
-        return None if held is None else self._opening(held)
+            return (
+                self._marks.closing(self._calls[event.call], event.call)
+                if held is None
+                else self._marks.whole(self._calls[event.call])
+            )
+        return None if held is None else self._marks.opening(self._calls[held], held)
 
     def _next(self, time_ns: float) -> _Event | None:
         if self._at == len(self._events):
@@ -109,62 +98,20 @@ class CallTimeline:
         event = self._events[self._at]
         return event if event.time_ns < time_ns or time_ns == math.inf else None
 
-    def _opening(self, call: int) -> Mark:
-        return Mark((asked(self._calls[call], self._room),), "call", opens=call)
-
-    def _closing(self, number: int) -> Mark:
-        call = self._calls[number]
-        back = came_back(call, self._room - 2, ascii_only=self._ascii_only)
-        words = say("calls.done") if not back else back if call.exit_ns is None else f"= {back}"
-        return Mark(
-            (*_breakable(words, self._room), *self._reason(call)), "call.error" if call.error else "call", closes=number
-        )
-
-    def _whole(self, number: int) -> Mark:
-        call = self._calls[number]
-        words = asked(call, self._room)
-        beside = self._room - cells(words) - 3
-        back = came_back(call, beside if beside >= _ROOM_TO_QUOTE else self._room - 2, ascii_only=self._ascii_only)
-        result = _breakable(f"= {back}", self._room) if back else []
-        return Mark((words, *result, *_lasted(call), *self._reason(call)), "call.error" if call.error else "call")
-
-    def in_a_row(self, mark: Mark) -> str:
-        """The words of a mark where no bracket shows what belongs together."""
-        words = " ".join(mark.words)
-        if mark.opens is not None:
-            return f"{words} …"
-        return words if mark.closes is None else f"… {self._calls[mark.closes].name}() {words}"
-
-    def _reason(self, call: SocketCall) -> list[str]:
-        reason = explained(call)
-        return f"({reason})".split(" ") if reason else []
-
-
-def _lasted(call: SocketCall) -> list[str]:
-    """How long a call blocked that is drawn without length."""
-    lasted_ns = 0 if call.exit_ns is None else call.exit_ns - call.enter_ns
-    return [say("calls.after", time=duration(lasted_ns))] if lasted_ns >= _LONG_NS else []
-
-
-def _breakable(words: str, room: int) -> list[str]:
-    """As one piece where it fits."""
-    return [words] if cells(words) <= room else words.split(" ")
-
 
 class _Lane:
     """One side's lane: its cells, with a bracket for each call that is under way."""
 
-    def __init__(self, side: Side, calls: Sequence[SidedCall], width: int, *, ascii_only: bool) -> None:
+    def __init__(self, side: Side, columns: int, width: int) -> None:
         self._side = side
-        self._columns: list[int | None] = [None] * _columns_needed(calls)
-        self._room = width - len(self._columns) - 2
-        self.timeline = CallTimeline(calls, self._room, ascii_only=ascii_only)
+        self._columns: list[int | None] = [None] * columns
+        self.room = width - columns - 2  # cells for words
 
     def cell(self, mark: Mark | None) -> list[list[Span]]:
         """The lines of a place in the lane."""
         if mark is None:
             return [self.idle()]
-        first, *others = wrapped(list(mark.words), self._room, " ")
+        first, *others = wrapped(list(mark.words), self.room, " ")
         if mark.opens is not None and None in self._columns:
             self._columns[self._columns.index(None)] = mark.opens
             lines = [self._line(first, mark.style, mark.opens, "┐┌"[self._side])]
@@ -181,10 +128,37 @@ class _Lane:
 
     def _line(self, text: str, style: str, here: int | None = None, corner: str = "") -> list[Span]:
         brackets = "".join(" " if call is None else corner if call == here else "│" for call in self._columns)
-        free = Span(" " * (self._room - cells(text)))
+        free = Span(" " * (self.room - cells(text)))
         if self._side is Side.CLIENT:
             return [free, Span(text, style), Span(f" {brackets} ", "call")]
         return [Span(f" {brackets} ", "call"), Span(text, style), free]
+
+
+class Lanes:
+    """Both lanes beside a ladder; ``between`` draws its lifelines where only calls happen."""
+
+    def __init__(self, width: int, between: Callable[[], Line], columns: Sequence[int] = (1, 1)) -> None:
+        lane_cells = lane_width(width)
+        self._lanes = [_Lane(side, columns[side], lane_cells) for side in Side]
+        self._ladder_cells = width - 2 * lane_cells
+        self._between = between
+        self.rooms = [lane.room for lane in self._lanes]
+
+    def joined(self, marks: Sequence[Mark | None], lines: Sequence[Line]) -> Iterator[Line]:
+        """Lines of the ladder with what stands beside them, and further ones when that is longer."""
+        left, right = (lane.cell(mark) for lane, mark in zip(self._lanes, marks, strict=True))
+        for at in range(max(len(left), len(right), len(lines))):
+            middle = lines[at] if at < len(lines) else self._between()
+            padding = Span(" " * (self._ladder_cells - cells(middle.text)))
+            before, after = (
+                cell[at] if at < len(cell) else lane.idle()
+                for cell, lane in zip((left, right), self._lanes, strict=True)
+            )
+            yield line_of([*before, *middle.spans, padding, *after], middle.conversation)
+
+    def alone(self, side: Side, mark: Mark) -> Iterator[Line]:
+        """A mark where nothing passes on the wire."""
+        return self.joined([mark, None] if side is Side.CLIENT else [None, mark], [self._between()])
 
 
 def with_lanes(
@@ -199,39 +173,30 @@ def with_lanes(
 
     ``between`` draws the lifelines where only calls happen.
     """
-    lane_cells = lane_width(width)
-    lanes = [_Lane(side, _of(side, calls), lane_cells, ascii_only=ascii_only) for side in Side]
-    ladder_cells = width - 2 * lane_cells
-
-    def joined(marks: Sequence[Mark | None], lines: list[Line]) -> Iterator[Line]:
-        left, right = (lane.cell(mark) for lane, mark in zip(lanes, marks, strict=True))
-        for at in range(max(len(left), len(right), len(lines))):
-            middle = lines[at] if at < len(lines) else between()
-            padding = Span(" " * (ladder_cells - cells(middle.text)))
-            sides = (
-                cell[at] if at < len(cell) else lane.idle() for cell, lane in zip((left, right), lanes, strict=True)
-            )
-            before, after = sides
-            yield line_of([*before, *middle.spans, padding, *after], middle.conversation)
+    sided = [_of(side, calls) for side in Side]
+    lanes = Lanes(width, between, [_columns_needed(own) for own in sided])
+    timelines = [
+        CallTimeline(own, CallMarks(room, ascii_only=ascii_only)) for own, room in zip(sided, lanes.rooms, strict=True)
+    ]
 
     def alone(until_ns: float, *, hold: bool) -> Iterator[Line]:
-        happened = [lane.timeline.before(until_ns, hold=hold) for lane in lanes]
+        happened = [timeline.before(until_ns, hold=hold) for timeline in timelines]
         for own, other in ((0, 1), (1, 0)):
             if happened[other]:
-                happened[own] += lanes[own].timeline.no_longer_held(lanes[other].timeline.latest_ns)
+                happened[own] += timelines[own].no_longer_held(timelines[other].latest_ns)
         for _, side, mark in _in_order(happened):
-            yield from joined([mark, None] if side is Side.CLIENT else [None, mark], [between()])
+            yield from lanes.alone(side, mark)
 
     parts = list(_parted(groups))
     for part, following in zip(parts, [*parts[1:], None], strict=True):
         for line in part.above:
-            yield from joined([None, None], [line])
+            yield from lanes.joined([None, None], [line])
         yield from alone(part.time_ns, hold=bool(part.lines))
         for line in part.rules:
-            yield from joined([None, None], [line])
+            yield from lanes.joined([None, None], [line])
         if part.lines:
             next_ns = math.inf if following is None else following.time_ns
-            yield from joined([lane.timeline.at_packet(next_ns) for lane in lanes], part.lines)
+            yield from lanes.joined([timeline.at_packet(next_ns) for timeline in timelines], part.lines)
 
 
 def with_rows(
@@ -243,11 +208,12 @@ def with_rows(
     ascii_only: bool,
 ) -> Iterator[Line]:
     """The lines of a ladder with the calls as rows of their own; ``note`` draws words of a style at a side."""
-    timelines = [CallTimeline(_of(side, calls), room, ascii_only=ascii_only) for side in Side]
+    marks = CallMarks(room, ascii_only=ascii_only)
+    timelines = [CallTimeline(_of(side, calls), marks) for side in Side]
     for part in _parted(groups):
         yield from part.above
         for _, side, mark in _in_order([timeline.before(part.time_ns, hold=False) for timeline in timelines]):
-            yield from note(timelines[side].in_a_row(mark), mark.style, side)
+            yield from note(in_a_row(mark), mark.style, side)
         yield from [*part.rules, *part.lines]
 
 
