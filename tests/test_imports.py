@@ -19,6 +19,7 @@ from inspector.text import problems
 from inspector.views.call_words import _EXPLAINED, _POLL_BITS
 from inspector.views.phases import Phase
 from inspector.views.table import COLUMNS
+from inspector.views.timeline import Activity
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "inspector"
@@ -114,6 +115,7 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         "ladder.{name}": FINDINGS.split(),
     },
     "views/ladder.py": {"ladder.{phase}": PLAIN_PHASES},
+    "views/timeline.py": {"timeline.{what.name.lower()}": [what.name.lower() for what in Activity]},
     "views/phases.py": {
         "ladder.{section.phase}": PLAIN_PHASES,
         "ladder.{title}": ["data_midstream", "data", "no_data"],

@@ -148,6 +148,14 @@ class Trace:
         """To which of the workers each record falls."""
         return self._columns.conversation[self._asked_for(selection, number)] % workers
 
+    def packets(self, number: int) -> list[tuple[int, int, int]]:
+        """Time (ns), TCP flags and payload bytes of a conversation's own packets, from the columns alone."""
+        self._refresh()
+        columns = self._columns
+        rows = np.flatnonzero((columns.conversation == number) & (columns.mark & int(Mark.QUOTING) == 0))
+        fields = (column[rows].tolist() for column in (columns.time_ns, columns.flags, columns.payload_bytes))
+        return list(zip(*fields, strict=True))
+
     def stream(self, number: int, sides: Container[Side] = tuple(Side)) -> Iterator[tuple[Side, Piece | Gap]]:
         """What the chosen sides sent, each in order and both as they became complete: TCP's byte streams with their
         gaps named, or the payloads of datagrams."""
