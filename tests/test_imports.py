@@ -108,7 +108,11 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         "doctor.{name}_remedy": [f"{name}_remedy" for name in CHECKED],
         "doctor.terminal_{size}": ["terminal_pipe", "terminal_size"],
     },
-    "views/call_words.py": {"calls.{call.error}": _EXPLAINED, "calls.{name}": _POLL_BITS.values()},
+    "views/call_words.py": {
+        "calls.{call.error}": _EXPLAINED,
+        "calls.{name}": _POLL_BITS.values(),
+        "calls.{place}": ("to_send", "in_flight", "unread"),
+    },
     "views/labels.py": {
         "icmp.{row.icmp}": ICMP_NAMES,
         "icmp.{row.notice.name}": [*ICMP_NAMES, "error"],

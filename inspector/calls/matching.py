@@ -44,13 +44,15 @@ class SidedCall(NamedTuple):
 
 
 class Passage(NamedTuple):
-    """What matching needs of a packet: stream offsets of its payload, from and up to; None without payload."""
+    """What matching needs of a packet: stream offsets of its payload, from and up to (None without payload), and how
+    many bytes of the other side's stream it acknowledges."""
 
     packet: int
     time_ns: int
     side: Side
     flags: int
     offsets: tuple[int, int] | None
+    acknowledged: int = 0
 
 
 class CallIndex:

@@ -85,6 +85,7 @@ def ladder_options(options: argparse.Namespace, painter: Painter, *, live: bool 
         live=live,
         unfold=getattr(options, "unfold", False),
         calls=getattr(options, "calls", "auto"),
+        buffers=getattr(options, "buffers", False),
     )
 
 

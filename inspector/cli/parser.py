@@ -66,7 +66,10 @@ _ladder = [
     _option("--style", choices=("arrows", "rfc"), default="arrows"),
     _option("--unfold", action="store_true"),
 ]
-_calls = _option("--calls", choices=("auto", "rows", "off"), default="auto")
+_calls = [
+    _option("--calls", choices=("auto", "rows", "off"), default="auto"),
+    _option("--buffers", action="store_true"),
+]
 _file = _option("file", metavar="FILE|NAME")
 
 COMMANDS: dict[str, list[_Option]] = {
@@ -90,7 +93,7 @@ COMMANDS: dict[str, list[_Option]] = {
         _option("--speed", type=_positive, metavar="FACTOR"),
         _option("--step", action="store_true"),
         *_ladder,
-        _calls,
+        *_calls,
         *_drawing,
     ],
     "follow": [
@@ -110,7 +113,7 @@ COMMANDS: dict[str, list[_Option]] = {
         _option("--variant", metavar="VARIANT"),
         *_write,
         *_ladder,
-        _calls,
+        *_calls,
         *_drawing,
     ],
     "run": [
@@ -119,7 +122,7 @@ COMMANDS: dict[str, list[_Option]] = {
         _option("--at-end", action="store_true"),
         *_write,
         *_ladder,
-        _calls,
+        *_calls,
         *_drawing,
         _option("programs", nargs=argparse.REMAINDER, metavar="-- PROGRAM ... [--and PROGRAM ...]"),
     ],

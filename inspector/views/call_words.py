@@ -1,5 +1,6 @@
 """A socket call in words: what was asked, and what came back."""
 
+from inspector.calls.buffers import Fill
 from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, ReadySocket, SocketCall
 from inspector.calls.matching import EXIT
 from inspector.text import say
@@ -55,6 +56,12 @@ def explained(call: SocketCall) -> str:
     if call.error == "ECONNREFUSED" and call.protocol == "UDP":
         return say("calls.unreachable")
     return say(f"calls.{call.error}") if call.error in _EXPLAINED else ""
+
+
+def fill_words(fill: Fill) -> str:
+    """Where bytes are: ``to send 10 B, in flight 5 B, unread 3 B``; what is not known is left out."""
+    parts = [("to_send", fill.to_send), ("in_flight", fill.in_flight), ("unread", fill.unread)]
+    return ", ".join(say(f"calls.{place}", bytes=count(amount)) for place, amount in parts if amount is not None)
 
 
 def _argument(call: SocketCall) -> str:

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from inspector.calls.buffers import Fill
 from inspector.calls.matching import SidedCall
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import EndpointState, Side
 from inspector.text import say
+from inspector.trace.calls import buffer_fills
 from inspector.trace.conversation import ConnectionEnd, Conversation, Row
 from inspector.views import rfc_notation
+from inspector.views.call_words import fill_words
 from inspector.views.folding import folded_words, folds
 from inspector.views.labels import (
     RESENT,
@@ -58,7 +61,11 @@ class LadderOptions:
     style: str = "arrows"  # or "rfc", the notation of RFC 9293 section 3.5
     live: bool = False
     unfold: bool = False  # show every packet of long runs
+    buffers: bool = False  # where the bytes are, below the packets that change it
     calls: str = "auto"  # where calls are drawn: "auto" in lanes where there is room, "rows", or "off"
+
+
+_EMPTY = Fill(None, 0, None)
 
 
 class LadderPart(NamedTuple):
@@ -96,9 +103,10 @@ def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> It
     drawing.fit_numbers(rows[-1].packet)
     marks = place(rows, end)
     sections = {section.start: section for section in sections_of(rows)}
-    folded = {} if options.unfold else folds(rows, marks, frozenset(sections))
+    folded = {} if options.unfold or options.buffers else folds(rows, marks, frozenset(sections))
     reports = [row.report for row in rows if row.report is not None]
     yield (), drawing.begin(initial_states(reports, end) if reports else None)
+    buffers = _Buffers(part, drawing, shown=options.buffers)
     at = 0
     while at < len(rows):
         if at in sections and sections[at].phase:
@@ -108,8 +116,26 @@ def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> It
             yield rows[start:stop], drawing.fold(rows[start:stop])
             at = stop
             continue
-        yield rows[at : at + 1], drawing.packet(rows[at], marks[at])
+        yield rows[at : at + 1], [*drawing.packet(rows[at], marks[at]), *buffers.below(rows[at])]
         at += 1
+
+
+class _Buffers:
+    """Where the bytes of a conversation are, told where that changes."""
+
+    def __init__(self, part: LadderPart, drawing: "_Drawing", *, shown: bool) -> None:
+        self._fills = buffer_fills(part.rows, part.calls) if shown else {}
+        self._drawing = drawing
+        self._told = [_EMPTY, _EMPTY]
+
+    def below(self, row: Row) -> list[Line]:
+        """The lines below a packet."""
+        lines = []
+        for side, fill in zip(Side, self._fills.get(row.packet, ()), strict=False):
+            if fill != self._told[side] and (fill or self._told[side]):
+                lines += self._drawing.note(fill_words(fill), "note", side)
+                self._told[side] = fill
+        return lines
 
 
 def ladders_of(parts: Iterable[LadderPart], options: LadderOptions) -> Iterator[Line]:
