@@ -56,12 +56,12 @@ def queues(connection):
     numbers = [struct.unpack("i", fcntl.ioctl(connection, number, bytes(4)))[0] for number in (0x5411, 0x541B)]
     print(json.dumps([time.time_ns(), *numbers]), flush=True)
 def tell(point):
-    with open(os.path.join(os.environ["POINTS"], point), "wb"): pass
+    with open(os.path.join(os.environ["INSPECTOR_STAGE"], point), "wb"): pass
 def wait(point):
-    with open(os.path.join(os.environ["POINTS"], point), "rb"): pass
+    with open(os.path.join(os.environ["INSPECTOR_STAGE"], point), "rb"): pass
 for point in ("sent", "looked", "read", "done"):
     try:
-        os.mkfifo(os.path.join(os.environ["POINTS"], point))
+        os.mkfifo(os.path.join(os.environ["INSPECTOR_STAGE"], point))
     except FileExistsError:
         pass
 """
@@ -113,7 +113,7 @@ def test_the_kernels_queues_hold_as_much(tmp_path: Path) -> None:
     def take(label: str, piece: bytes) -> None:
         printed[label] += piece
 
-    with Run(commands, take, environment={"POINTS": str(tmp_path)}) as run:
+    with Run(commands, take) as run:
         arrivals = [arrival for arrival in run.events() if arrival is not None and arrival.conversation is not None]
         index = CallIndex(run.calls())
     conversation = arrivals[0].conversation

@@ -293,6 +293,26 @@ def test_under_sudo_programs_belong_to_the_invoking_user(monkeypatch: pytest.Mon
     assert text(output).split() == ["65534", "65534", "/nonexistent", "CapEff:", "0000000000000000"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+def test_under_sudo_net_admin_is_that_of_a_user_in_a_network_of_her_own(
+    monkeypatch: pytest.MonkeyPatch, output: IO[bytes]
+) -> None:
+    monkeypatch.setenv("SUDO_UID", "65534")
+    monkeypatch.setenv("SUDO_GID", "65534")
+    user = "inspector.capture.privileges:drop_to_invoking_user"
+    try:
+        with PrivateNetwork(OPEN_SOCKET, give_up_rights=user, net_admin=True) as network:
+            program = network.start(
+                ["sh", "-c", "id -u; grep CapEff /proc/self/status; readlink /proc/self/ns/user"], stdout=output
+            )
+            assert program.wait() == 0
+    except RightProblem as forbidden:
+        pytest.skip(f"no user namespace for a user here: {forbidden}")
+    uid, _, capabilities, namespace = text(output).split()
+    assert (uid, int(capabilities, 16)) == ("65534", 1 << 12)
+    assert namespace != os.readlink("/proc/self/ns/user")
+
+
 TELL_REFUSAL = """
 from inspector.sandbox import refusal
 problem = refusal()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from inspector.capture.privileges import can_capture
 from inspector.sandbox import refusal
 
 REFUSAL = refusal()
@@ -170,3 +171,41 @@ def test_a_program_that_ignores_signals_and_leaves_children_is_ended() -> None:
     ended = run("--", sys.executable, "-c", stubborn, "--and", "true")
     assert ended.returncode == 0
     assert not processes_with("12345")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+def test_under_sudo_everything_is_the_users(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    file = tmp_path / "kept.pcapng"
+    code = "import os, socket; print(os.getuid()); socket.socket().connect_ex(('127.0.0.1', 9))"
+    ended = run(
+        *("--recorder", "none", "--write", str(file), "--", "/usr/bin/python3", "-c", code),
+        SUDO_UID="65534",
+        SUDO_GID="65534",
+        HOME="/",
+    )
+    assert "65534" in ended.stderr, ended.stderr
+    assert {path.stat().st_uid for path in (file, file.with_suffix(".calls.jsonl"))} == {65534}
+
+
+@pytest.mark.skipif(not can_capture(), reason="needs the right to capture")
+def test_the_ordinary_network_can_be_used_too(programs: tuple[list[str], list[str]]) -> None:
+    server, client = programs
+    code = Path(server[1]).read_text().replace("8001", "28001")
+    Path(server[1]).write_text(code)
+    Path(client[1]).write_text(Path(client[1]).read_text().replace("8001", "28001"))
+    ended = run("--host-network", "--port", "28001", "--", *server, "--and", *client)
+    assert "127.0.0.1:28001" in ended.stdout
+    assert "accept()" in ended.stdout
+    assert ended.returncode == 0
+    assert not processes_with(server[1])
+
+
+@pytest.mark.skipif(can_capture(), reason="this user may capture")
+def test_the_ordinary_network_needs_the_right_to_capture() -> None:
+    ended = run("--host-network", "--", "true")
+    assert ended.returncode == 1
+    assert "sudo" in ended.stderr
+    assert "--host-network" in ended.stderr

@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     if variant not in demo.variants:
         raise UsageProblem("demo.no_variant", name=demo.name, variant=variant, variants=", ".join(demo.variants))
     painter = painter_for(options)
+    painter.prepare()
     drawing = ladder_options(options, painter)
     try:
         return _run_live(demo, variant, painter, drawing, options)

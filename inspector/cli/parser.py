@@ -120,6 +120,8 @@ COMMANDS: dict[str, list[_Option]] = {
         _option("--output", metavar="FILE"),
         _option("--recorder", choices=("auto", "python", "strace", "none"), default="auto"),
         _option("--at-end", action="store_true"),
+        _option("--host-network", action="store_true"),
+        _port,
         *_write,
         *_ladder,
         *_calls,

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from inspector.cli.common import ladder_options, tell
+from inspector.cli.common import ladder_options, selection_of, tell
 from inspector.cli.running import LabelledOutput, draw, draw_live
 from inspector.render.terminal import painter_for
-from inspector.session.run import Command, Recorder, Run
+from inspector.session.run import Command, Recorder, Run, Surroundings
 from inspector.text import say
 from inspector.text.problems import FileProblem, UsageProblem
 from inspector.views.ladder_layout import clipped
@@ -26,17 +26,15 @@ def run(options: argparse.Namespace) -> int:
     """Run them until the last one ends; its exit status is ours."""
     commands = commands_of(options.programs, options.recorder)
     painter = painter_for(options)
+    painter.prepare()
     labels = [command.label for command in commands]
     with _output(options.output) as stream:
         output = LabelledOutput(stream, labels)
-        running = Run(
-            commands,
-            output.write,
-            write=options.write,
-            overwrite=options.overwrite,
-        )
+        surroundings = Surroundings(host_network=options.host_network, selection=selection_of(options))
+        running = Run(commands, output.write, surroundings, write=options.write, overwrite=options.overwrite)
         with running:
-            tell(say("run.begin", labels=", ".join(labels), count=len(labels)))
+            where = "run.begin_host" if options.host_network else "run.begin"
+            tell(say(where, labels=", ".join(labels), count=len(labels)))
             slowed = ", ".join([command.label for command in commands if command.recorder is Recorder.STRACE])
             if slowed:
                 tell(say("run.slowed", labels=slowed))

@@ -1,5 +1,5 @@
 """A private network without root: loopback of its own, captured from outside, and programs that run in it."""
 
-from inspector.sandbox.network import GRACE_SECONDS, PrivateNetwork, Program, refusal
+from inspector.sandbox.network import GRACE_SECONDS, OrdinaryNetwork, PrivateNetwork, Program, refusal
 
-__all__ = ["GRACE_SECONDS", "PrivateNetwork", "Program", "refusal"]
+__all__ = ["GRACE_SECONDS", "OrdinaryNetwork", "PrivateNetwork", "Program", "refusal"]

@@ -31,6 +31,7 @@ from inspector.sandbox.network import MESSAGE_BYTES
 from inspector.text.problems import Problem
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _DEFAULT_IN_PROGRAMS = (
     signal.SIGINT,
@@ -49,7 +50,9 @@ def main() -> None:
     try:
         if settings["net_admin"]:  # of a user namespace of the invoking user: rights there are none anywhere else
             _give_up_rights(settings)
-        enter(settings["mtu"])
+            libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # lost with the rights: without it /proc/self is root's
+        if settings["private"]:
+            enter(settings["mtu"])
         capture = _named(settings["open_capture"])(LOOPBACK) if settings["open_capture"] else None
         _give_up_rights(settings)
     except Problem as problem:

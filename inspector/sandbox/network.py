@@ -94,6 +94,8 @@ class PrivateNetwork:
     Entering raises RightProblem where namespaces are forbidden, and whatever Problem ``open_capture`` raises.
     """
 
+    _private = True
+
     def __init__(
         self,
         open_capture: str | None = None,
@@ -103,6 +105,7 @@ class PrivateNetwork:
         net_admin: bool = False,
     ) -> None:
         self._settings = {
+            "private": self._private,
             "open_capture": open_capture,
             "give_up_rights": give_up_rights,
             "mtu": mtu,
@@ -197,6 +200,15 @@ class PrivateNetwork:
         if "problem" in answer:
             problem: type[Problem] = getattr(problems, answer["problem"])
             raise problem(answer["key"], **answer["parameters"])
+
+
+class OrdinaryNetwork(PrivateNetwork):
+    """The machine's own network in the same shape: programs run in it under the user's id, and none is left running.
+
+    To capture there needs the right to; under sudo it is used before it is given up.
+    """
+
+    _private = False
 
 
 def _helper_command(*arguments: str) -> list[str]:

@@ -5,26 +5,30 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from inspector import text
 from inspector.calls.call import SocketCall
 from inspector.calls.resolve import CallResolver
 from inspector.calls.spool import CallSpool, RecordedCall
 from inspector.calls.strace import StraceFile, traced
 from inspector.capture.live import LiveCapture
+from inspector.capture.privileges import can_capture, drop_to_invoking_user, missing_right
 from inspector.demos import Demo
 from inspector.demos.stage import FOLDER_VARIABLE
-from inspector.sandbox import GRACE_SECONDS, PrivateNetwork, Program
+from inspector.sandbox import GRACE_SECONDS, OrdinaryNetwork, PrivateNetwork, Program
 from inspector.session.live import LiveSession, writer_for
 from inspector.session.quiet import local_ports
 from inspector.trace.live import Arrival
+from inspector.trace.selection import Selection
 
 _OPENER = "inspector.capture.scapy_socket:open_socket"
 _USER = "inspector.capture.privileges:drop_to_invoking_user"
@@ -54,36 +58,47 @@ class Command(NamedTuple):
     recorder: Recorder = Recorder.PYTHON
 
 
+class Surroundings(NamedTuple):
+    """Where programs run: a private network (see PrivateNetwork for ``mtu`` and ``net_admin``) or the ordinary one.
+
+    ``longest_s`` ends everything that takes longer; ``selection`` is what is shown and saved of the packets.
+    """
+
+    host_network: bool = False
+    mtu: int | None = None
+    net_admin: bool = False
+    longest_s: float | None = None
+    selection: Selection | None = None
+
+    def network(self) -> PrivateNetwork:
+        """Not yet entered; raises RightProblem where the ordinary network may not be captured."""
+        if not self.host_network:
+            return PrivateNetwork(_OPENER, give_up_rights=_USER, mtu=self.mtu, net_admin=self.net_admin)
+        if not can_capture():
+            raise missing_right(sys.argv)
+        return OrdinaryNetwork(_OPENER, give_up_rights=_USER)
+
+
 class Run:
     """Programs while they run: a context manager; ``session`` is that of the capture in their private network.
 
     Each is started when the one before can be reached, has connected, has ended, or has done none of these for some
-    seconds. When the last one has ended, the others are stopped. ``longest_s`` ends everything that takes longer.
-    ``mtu`` and ``net_admin`` are those of PrivateNetwork.
+    seconds. When the last one has ended, the others are stopped. Under sudo everything is done as the invoking user,
+    once the socket is open.
 
     Entering raises RightProblem where namespaces are forbidden, FileProblem for ``write``; ``events`` raises
     LiveProblem when a program cannot be started.
     """
 
     def __init__(
-        self,
-        commands: Sequence[Command],
-        output: Output,
-        *,
-        environment: Mapping[str, str] | None = None,
-        longest_s: float | None = None,
-        write: str | None = None,
-        overwrite: bool = False,
-        mtu: int | None = None,
-        net_admin: bool = False,
+        self, commands: Sequence[Command], output: Output, surroundings: Surroundings | None = None, **saving: Any
     ) -> None:
+        """``saving``: ``write`` and ``overwrite`` of writer_for."""
         self._commands = commands
         self._output = output
-        self._environment = {**os.environ, **(environment or {})}
-        self._longest_s = longest_s
-        self._write = write
-        self._overwrite = overwrite
-        self._network = PrivateNetwork(_OPENER, give_up_rights=_USER, mtu=mtu, net_admin=net_admin)
+        self._surroundings = surroundings or Surroundings()
+        self._saving = {"write": None, "overwrite": False} | saving
+        self._network = self._surroundings.network()
         self._programs: list[Program] = []
         self._pumps: list[threading.Thread] = []
         self._ports: frozenset[int] = frozenset()
@@ -98,18 +113,24 @@ class Run:
         self.silent: list[str] = []  # labels of programs that never listened although another was to follow
 
     def __enter__(self) -> "Run":
+        text.load_all()
         with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="inspector-", ignore_cleanup_errors=True)))
-            self._folder = folder
-            self._spool = CallSpool(folder)
-            stack.callback(self._spool.close)
             stack.enter_context(self._network)
             assert self._network.capture_fd is not None
             capture = LiveCapture.from_fd(self._network.capture_fd, "lo")
             stack.callback(capture.close)
-            self.session = LiveSession(capture, writer=writer_for(capture, self._write, overwrite=self._overwrite))
+            drop_to_invoking_user()
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="inspector-", ignore_cleanup_errors=True)))
+            self._folder = folder
+            self._spool = CallSpool(folder)
+            stack.callback(self._spool.close)
+            self._environment = {**os.environ, FOLDER_VARIABLE: str(folder)}
+            writer = writer_for(capture, self._saving["write"], overwrite=self._saving["overwrite"])
+            self.session = LiveSession(capture, self._surroundings.selection, writer)
             stack.callback(self.session.close)
             self._stack = stack.pop_all()
+        if self._surroundings.host_network:
+            self._ports = local_ports(Path("/proc/self/net")) or frozenset()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -222,7 +243,8 @@ class Run:
         now_s = time.monotonic()
         if ended[-1] and self._needless_from_s is None:
             self._needless_from_s = now_s + _LAST_WORDS_S
-        too_long = self._longest_s is not None and now_s - self._started_s > self._longest_s
+        longest_s = self._surroundings.longest_s
+        too_long = longest_s is not None and now_s - self._started_s > longest_s
         if too_long or (self._needless_from_s is not None and now_s >= self._needless_from_s):
             self._interrupted = True
         return False
@@ -239,23 +261,9 @@ class Run:
                 program.signal(number)
 
 
-@contextlib.contextmanager
-def demo_run(
-    demo: Demo, variant: str, output: Output, *, write: str | None = None, overwrite: bool = False
-) -> Iterator[Run]:
-    """The programs of a demo, entered; what is stuck is stopped."""
+def demo_run(demo: Demo, variant: str, output: Output, **saving: Any) -> Run:
+    """The programs of a demo; what is stuck is stopped."""
     commands = [Command(role, demo.command(role, variant)) for role in demo.roles]
-    with (
-        TemporaryDirectory(prefix="inspector-stage-") as stage,
-        Run(
-            commands,
-            output,
-            environment={FOLDER_VARIABLE: stage},
-            longest_s=_DEMO_LONGEST_S,
-            write=write,
-            overwrite=overwrite,
-            mtu=demo.mtu_of.get(variant),
-            net_admin=demo.net_admin,
-        ) as run,
-    ):
-        yield run
+    mtu = demo.mtu_of.get(variant)
+    surroundings = Surroundings(mtu=mtu, net_admin=demo.net_admin, longest_s=_DEMO_LONGEST_S)
+    return Run(commands, output, surroundings, **saving)
