@@ -310,7 +310,7 @@ def test_under_sudo_net_admin_is_that_of_a_user_in_a_network_of_her_own(
         pytest.skip(f"no user namespace for a user here: {forbidden}")
     uid, _, capabilities, namespace = text(output).split()
     assert (uid, int(capabilities, 16)) == ("65534", 1 << 12)
-    assert namespace != os.readlink("/proc/self/ns/user")
+    assert namespace != str(Path("/proc/self/ns/user").readlink())
 
 
 TELL_REFUSAL = """

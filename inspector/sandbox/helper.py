@@ -48,7 +48,9 @@ def main() -> None:
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        if settings["net_admin"]:  # of a user namespace of the invoking user: rights there are none anywhere else
+        if settings["net_admin"] and settings["give_up_rights"]:  # the rights will be those of a user namespace of hers
+            if os.geteuid() == 0 and settings["open_capture"]:
+                _named(settings["open_capture"])(LOOPBACK).close()  # imports what root's folders may hold
             _give_up_rights(settings)
             libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # lost with the rights: without it /proc/self is root's
         if settings["private"]:
@@ -172,6 +174,6 @@ def _kill_all_children() -> None:
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     with contextlib.suppress(ChildProcessError, FileNotFoundError):
         while True:
-            for pid in children.read_text(encoding="ascii").split():
+            for pid in children.read_bytes().split():
                 os.kill(int(pid), signal.SIGKILL)
             os.wait()

@@ -58,7 +58,7 @@ def enter(mtu: int | None = None) -> None:
         raise _forbidden(error) from None
     for name, value in _SETTINGS.items():
         with contextlib.suppress(OSError):  # /proc/sys may be read-only in a container: a convenience is lost
-            Path("/proc/sys", name).write_text(value, encoding="ascii")
+            Path("/proc/sys", name).write_bytes(value.encode())
 
 
 def keep_net_admin(libc: ctypes.CDLL) -> None:
@@ -81,9 +81,9 @@ def _unshare() -> None:
     uid, gid = os.geteuid(), os.getegid()
     _call_unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
     identity = Path("/proc/self")
-    identity.joinpath("setgroups").write_text("deny", encoding="ascii")  # the kernel's condition for gid_map
-    identity.joinpath("uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
-    identity.joinpath("gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
+    identity.joinpath("setgroups").write_bytes(b"deny")  # the kernel's condition for gid_map
+    identity.joinpath("uid_map").write_bytes(b"%d %d 1" % (uid, uid))
+    identity.joinpath("gid_map").write_bytes(b"%d %d 1" % (gid, gid))
     return None
 
 
@@ -115,6 +115,6 @@ def _forbidden(error: OSError) -> RightProblem:
         return RightProblem("sandbox.kernel_without_namespaces")
     for name, value, key in _FORBIDDING_SETTINGS:
         with contextlib.suppress(OSError):
-            if Path("/proc/sys", name).read_text(encoding="ascii").strip() == value:
+            if Path("/proc/sys", name).read_bytes().strip() == value.encode():
                 return RightProblem(key)
     return RightProblem("sandbox.forbidden", reason=os.strerror(error.errno or 0))
