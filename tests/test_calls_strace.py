@@ -82,6 +82,33 @@ def test_any_beginning_of_the_file_can_be_read() -> None:
         assert [call.name for call in calls] == [call.name for call in whole][: len(calls)]
 
 
+WAITS = r"""
+7 1.000000001 pselect6(6, [3<TCP:[127.0.0.1:8077]> 5<TCP:[127.0.0.1:8077->127.0.0.1:38312]>], [4<TCP:[127.0.0.1:38312->127.0.0.1:8077]>], NULL, {tv_sec=1, tv_nsec=500000000}, NULL) = 2 (in [5], out [4], left {tv_sec=0, tv_nsec=999996515}) <0.000083826>
+7 1.000000002 poll([{fd=3<TCP:[127.0.0.1:8077]>, events=POLLIN}, {fd=9<UNIX-STREAM:[1]>, events=POLLIN}], 2, 100) = 1 ([{fd=3, revents=POLLIN}]) <0.000054011>
+7 1.000000003 poll([{fd=9<UNIX-STREAM:[1]>, events=POLLIN}], 1, 100) = 1 ([{fd=9, revents=POLLIN}]) <0.000054011>
+7 1.000000004 epoll_ctl(6<an>, EPOLL_CTL_ADD, 5<TCP:[127.0.0.1:8077->127.0.0.1:38312]>, {events=EPOLLIN, data={u32=8, u64=88}}) = 0 <0.000049815>
+7 1.000000005 epoll_wait(6<an>, [{events=EPOLLIN|EPOLLRDHUP, data={u32=8, u64=88}}], 1023, 1000) = 1 <0.000050747>
+7 1.000000006 epoll_pwait(6<an>, [], 1024, -1, NULL, 8) = 0 <0.010177029>
+7 1.000000007 epoll_ctl(6<an>, EPOLL_CTL_DEL, 5<TCP:[127.0.0.1:8077->127.0.0.1:38312]>, 0x7ffc) = 0 <0.000049815>
+7 1.000000008 epoll_wait(6<an>, [], 1023, 10) = 0 <0.010177029>
+7 1.000000009 poll([{fd=5<TCP:[127.0.0.1:8077->127.0.0.1:38312]>, events=POLLOUT}], 1, 200) = 1 ([{fd=5, revents=POLLOUT|POLLERR|POLLHUP}]) <0.000054011>
+""".strip().splitlines()  # noqa: E501 - as strace writes them
+
+
+def test_waits_name_the_sockets_that_were_ready() -> None:
+    seen = [
+        (call.name, call.asked, [(ready.fd, ready.bits, ready.remote) for ready in call.ready]) for call in read(WAITS)
+    ]
+    peer = ("127.0.0.1", 38312)
+    assert seen == [
+        ("select", 1500, [(5, 1, peer), (4, 4, ("127.0.0.1", 8077))]),
+        ("poll", 100, [(3, 1, None)]),
+        ("epoll", 1000, [(5, 0x2001, peer)]),
+        ("epoll", None, [(5, 0, peer)]),
+        ("poll", 200, [(5, 0x1C, peer)]),
+    ]
+
+
 def test_ipv6_and_accepted_sockets() -> None:
     [accepted, said] = read(
         [

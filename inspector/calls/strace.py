@@ -9,20 +9,34 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from inspector.calls.call import RECEIVING, SENDING, Address, SocketCall
+from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, ReadySocket, SocketCall
 from inspector.text.problems import LiveProblem
 
 _NS_PER_S = 1_000_000_000
 _TRACED = (
     *("socket", "setsockopt", "bind", "listen", "accept", "accept4", "connect", "shutdown", "close"),
+    *("select", "pselect6", "poll", "ppoll", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2"),
     *("sendto", "sendmsg", "sendfile", "write", "writev", "recvfrom", "recvmsg", "read", "readv"),
 )
 _DATA_BYTES = 128
-_SAME_AS = {"accept4": "accept"}
+_SAME_AS = {
+    "accept4": "accept",
+    "pselect6": "select",
+    "ppoll": "poll",
+    **dict.fromkeys(("epoll_wait", "epoll_pwait", "epoll_pwait2"), "epoll"),
+}
 _LINE = re.compile(r"(\d+) +(\d+)\.(\d{9}) (.*)")
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 _UNFINISHED = " <unfinished ...>"
-_CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+|\?)(<[^ ]*>)?(?: (E\w+) \([^)]*\))?(?: <(\d+)\.(\d+)>)?$")
+_CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+|\?)(<[^ ]*>)?(?: (E\w+) \([^)]*\))?(?: (\(.*\)))?(?: <(\d+)\.(\d+)>)?$")
+_EPOLL_CTL = re.compile(r"(\d+)<[^,]*, EPOLL_CTL_(\w+), (\d+)[<,](?:.*u64=(\d+))?")
+_POLLED = re.compile(r"fd=(\d+)[^,}]*, revents=([A-Z|]+)")
+_WOKEN = re.compile(r"events=([A-Z|]+), data=.*?u64=(\d+)")
+_SELECTED = {"in": "POLLIN", "out": "POLLOUT", "exc": "POLLERR"}
+_SET = re.compile(r"(in|out|exc) \[([\d ]*)\]")
+_TIME = re.compile(r"tv_sec=(\d+), tv_([nu])sec=(\d+)")
+_TIMEOUT = re.compile(r"\], \d+, (\d+)")  # of poll and epoll_wait
+_BITS = {"IN": 0x1, "OUT": 0x4, "ERR": 0x8, "HUP": 0x10, "RDHUP": 0x2000}
 _SOCKET = re.compile(r"(?:(\d+))?<(TCP|UDP)(?:v6)?:\[(.*?)\](?:,[^>]*)?>")
 _ENDS = re.compile(r"(.+):(\d+)->(.+):(\d+)")
 _LOCAL = re.compile(r"(.+):(\d+)")
@@ -49,6 +63,8 @@ class StraceReader:
         self._numbers = count(first_socket)
         self._sockets: dict[int, int] = {}  # number by descriptor
         self._last: dict[int, SocketCall] = {}  # by thread
+        self._seen: dict[int, ReadySocket] = {}  # network sockets as they were last told, by descriptor
+        self._polled: dict[int, dict[int, int]] = {}  # by epoll descriptor: its sockets, by what it calls them
         self._unfinished: dict[int, tuple[int, str]] = {}  # by thread: when it was entered, its text
 
     def feed(self, lines: Iterable[str]) -> Iterator[SocketCall]:
@@ -80,8 +96,18 @@ class StraceReader:
         match = _CALL.fullmatch(text)
         if match is None:
             return None
-        name, arguments, result, made, error, seconds, fraction = match.groups()
+        name, arguments, result, made, error, told, seconds, fraction = match.groups()
         name = _SAME_AS.get(name, name)
+        for fd, protocol, ends in _SOCKET.findall(arguments):
+            if fd:
+                self._seen[int(fd)] = ReadySocket(int(fd), 0, protocol, *_ends(ends))
+        duration_ns = int(seconds or 0) * _NS_PER_S + int((fraction or "0").ljust(9, "0")[:9])
+        exit_ns = None if result == "?" else enter_ns + duration_ns
+        if name == "epoll_ctl":
+            self._register(arguments)
+            return None
+        if name in WAITING:
+            return self._wait(thread, (enter_ns, exit_ns), name, arguments, told or "", result, error or "")
         given = _SOCKET.match(arguments) if name != "socket" else None
         new = _SOCKET.fullmatch(made) if made and name in ("socket", "accept") else None
         if given is None and new is None:
@@ -96,7 +122,6 @@ class StraceReader:
             local = target or local
         elif remote is None:
             remote = target
-        duration_ns = int(seconds or 0) * _NS_PER_S + int((fraction or "0").ljust(9, "0")[:9])
         string, size = _STRING.search(arguments), _SIZE.search(arguments)
         moves_data = name in SENDING or name in RECEIVING
         returned = None if result == "?" or error else int(result)
@@ -109,7 +134,7 @@ class StraceReader:
             fd=fd,
             socket=socket,
             enter_ns=enter_ns,
-            exit_ns=None if result == "?" else enter_ns + duration_ns,
+            exit_ns=exit_ns,
             asked=int(size[1]) if moves_data and size else _asked(name, arguments),
             returned=returned,
             error=error or "",
@@ -118,6 +143,42 @@ class StraceReader:
             remote=remote,
             detail=_detail(name, arguments, target),
             data=bytes.fromhex(string[1].replace("\\x", "")) if moves_data and string and (returned or 0) > 0 else b"",
+        )
+
+    def _register(self, arguments: str) -> None:
+        """Remember which socket an epoll descriptor calls by which number."""
+        match = _EPOLL_CTL.match(arguments)
+        if match is not None:
+            epoll, action, fd, data = match.groups()
+            known = self._polled.setdefault(int(epoll), {})
+            for called in [called for called, socket in known.items() if socket == int(fd)]:
+                del known[called]
+            if action != "DEL" and data:
+                known[int(data)] = int(fd)
+
+    def _wait(
+        self,
+        thread: int,
+        times_ns: tuple[int, int | None],
+        name: str,
+        arguments: str,
+        told: str,
+        result: str,
+        error: str,
+    ) -> SocketCall | None:
+        """A wait for several sockets; None when none of them is one of the network."""
+        registered = self._polled.get(int(arguments.partition("<")[0]), {}) if name == "epoll" else {}
+        found = [(registered.get(int(data), -1), events) for events, data in _WOKEN.findall(arguments)]
+        found += [(int(fd), events) for fd, events in _POLLED.findall(told)]
+        found += [(int(fd), _SELECTED[kind]) for kind, fds in _SET.findall(told) for fd in fds.split()]
+        asked = registered.values() if name == "epoll" else [int(fd) for fd, _, _ in _SOCKET.findall(arguments) if fd]
+        ready = [(fd, _bits(events)) for fd, events in found] or [(fd, 0) for fd in asked]
+        sockets = tuple(self._seen[fd]._replace(bits=bits) for fd, bits in ready if fd in self._seen)
+        if not sockets:
+            return None
+        returned = None if result == "?" or error else int(result)
+        return SocketCall(
+            thread, thread, name, -1, 0, *times_ns, _milliseconds(arguments), returned, error, ready=sockets
         )
 
     def _socket(self, name: str, fd: int, accepted: int | None) -> int:
@@ -150,6 +211,19 @@ class StraceFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _bits(events: str) -> int:
+    return sum({_BITS.get(event.removeprefix("E").removeprefix("POLL"), 0) for event in events.split("|")})
+
+
+def _milliseconds(arguments: str) -> int | None:
+    """The longest a wait may last; None without limit."""
+    if (time := _TIME.search(arguments)) is not None:
+        seconds, unit, fraction = time.groups()
+        return int(seconds) * 1000 + int(fraction) // (1_000_000 if unit == "n" else 1000)
+    last = _TIMEOUT.search(arguments)
+    return int(last[1]) if last is not None else None
 
 
 def _ends(text: str) -> tuple[Address | None, Address | None]:
