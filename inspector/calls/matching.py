@@ -195,7 +195,7 @@ def _exits(sided: Sequence[tuple[Side, SocketCall]], passages: Sequence[Passage]
         last = own[-1]
         for passage in passages:
             if passage.side is side and passage.flags & (Flag.FIN | Flag.RST):
-                at_ns = passage.time_ns
-                ended = SocketCall(last.process, last.thread, EXIT, last.fd, last.socket, at_ns - 1, at_ns + 1)
+                at_ns = passage.time_ns - 1
+                ended = SocketCall(last.process, last.thread, EXIT, last.fd, last.socket, at_ns, at_ns)
                 yield SidedCall(side, ended, None, (passage.packet,))
                 break

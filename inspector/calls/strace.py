@@ -49,10 +49,19 @@ _MAPPED = "::ffff:"
 
 def traced(argv: list[str], strace: str | None, output: str) -> list[str]:
     """The command that runs ``argv`` under strace, its calls written to ``output``; raises LiveProblem without it."""
+    return [*_strace(strace, output), "--", *argv]
+
+
+def attached(process: int, strace: str | None, output: str) -> list[str]:
+    """The command that records a process that runs already."""
+    return [*_strace(strace, output), "-q", "-p", str(process)]
+
+
+def _strace(strace: str | None, output: str) -> list[str]:
     if strace is None:
         raise LiveProblem("calls.no_strace")
     options = ["-f", "-yy", "-xx", "-s", str(_DATA_BYTES), "--absolute-timestamps=format:unix,precision:ns"]
-    return [strace, *options, "--syscall-times=ns", "-e", f"trace={','.join(_TRACED)}", "-o", output, "--", *argv]
+    return [strace, *options, "--syscall-times=ns", "-e", f"trace={','.join(_TRACED)}", "-o", output]
 
 
 class StraceReader:

@@ -1,13 +1,15 @@
 """What a live capture shows: packets as they arrive, several conversations at a time."""
 
 import sys
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
+from inspector.calls.call import SocketCall
 from inspector.render.terminal import Painter
 from inspector.tcp.states import TcpState
 from inspector.trace.conversation import Row
 from inspector.trace.live import Arrival, LiveConversation
-from inspector.trace.live_calls import LiveCall
+from inspector.trace.live_calls import LiveCall, LiveCallMatcher
 from inspector.views.ladder import Ladder, LadderOptions
 from inspector.views.live_ladder import LiveLadder
 from inspector.views.packets import packet_view
@@ -57,6 +59,39 @@ class LiveView:
     def flush(self) -> None:
         """Let the lines be seen."""
         sys.stdout.flush()
+
+
+class LiveMerge:
+    """Packets and calls in the order of time: what came since the last ``tick`` is drawn together."""
+
+    def __init__(self, view: LiveView, new_calls: Callable[[], list[SocketCall]]) -> None:
+        self._view = view
+        self._new_calls = new_calls
+        self._matcher = LiveCallMatcher()
+        self._arrivals: list[Arrival] = []
+
+    def add(self, arrival: Arrival) -> None:
+        """A packet came."""
+        self._arrivals.append(arrival)
+        if arrival.first and arrival.conversation is not None:
+            self._matcher.begin(arrival.conversation)
+
+    def tick(self) -> None:
+        """Draw what there is."""
+        times_ns = [arrival.row.time_ns for arrival in self._arrivals]
+        calls = [part for call in self._matcher.feed(self._new_calls()) for part in call.parted(times_ns)]
+        news: list[Arrival | LiveCall] = [*self._arrivals, *calls]
+        for each in sorted(news, key=_time_ns):
+            if isinstance(each, Arrival):
+                self._view.show(each)
+            else:
+                self._view.show_call(each)
+        self._arrivals.clear()
+        self._view.flush()
+
+
+def _time_ns(each: Arrival | LiveCall) -> int:
+    return each.row.time_ns if isinstance(each, Arrival) else each.time_ns
 
 
 def _is_over(row: Row) -> bool:

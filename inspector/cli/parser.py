@@ -81,6 +81,7 @@ COMMANDS: dict[str, list[_Option]] = {
         *_write,
         _option("--count", type=_number(1), metavar="N"),
         _option("--duration", type=_positive, metavar="SECONDS"),
+        _option("--pid", type=_number(1), metavar="PROCESS"),
         _json,
         *_ladder[:3],
         *_drawing,

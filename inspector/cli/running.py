@@ -9,15 +9,14 @@ from inspector.calls import journal
 from inspector.calls.call import SocketCall
 from inspector.calls.matching import CallIndex
 from inspector.cli.common import tell
-from inspector.cli.live import LiveView
+from inspector.cli.live import LiveMerge, LiveView
 from inspector.render.terminal import Painter
 from inspector.session.live import ended_by_signals
 from inspector.session.run import Run
 from inspector.text import say
 from inspector.trace.calls import conversation_calls
 from inspector.trace.conversation import Row
-from inspector.trace.live import Arrival, LiveConversation
-from inspector.trace.live_calls import LiveCall, LiveCallMatcher
+from inspector.trace.live import LiveConversation
 from inspector.views.ladder import LadderOptions, LadderPart, ladders_of
 from inspector.views.safe_text import safe_text
 
@@ -70,39 +69,17 @@ def draw(run: Run, painter: Painter, drawing: LadderOptions, write: str | None) 
 
 def draw_live(run: Run, painter: Painter, drawing: LadderOptions, write: str | None) -> None:
     """The same, but packets and calls are drawn as they come, several conversations at a time."""
-    view = LiveView(painter, drawing, with_calls=drawing.calls != "off")
-    matcher = LiveCallMatcher()
-    arrivals: list[Arrival] = []
+    merge = LiveMerge(LiveView(painter, drawing, with_calls=drawing.calls != "off"), run.new_calls)
     any_packets = False
-
-    def show() -> None:
-        for arrival in arrivals:
-            if arrival.first and arrival.conversation is not None:
-                matcher.begin(arrival.conversation)
-        times_ns = [arrival.row.time_ns for arrival in arrivals]
-        calls = [part for call in matcher.feed(run.new_calls()) for part in call.parted(times_ns)]
-        news: list[Arrival | LiveCall] = [*arrivals, *calls]
-        for each in sorted(news, key=_time_ns):
-            if isinstance(each, Arrival):
-                view.show(each)
-            else:
-                view.show_call(each)
-        view.flush()
-
     with ended_by_signals(run.interrupt):
         for arrival in run.events():
-            if arrival is not None:
-                arrivals.append(arrival)
-                continue
-            any_packets = any_packets or bool(arrivals)
-            show()
-            arrivals.clear()
-    show()
+            if arrival is None:
+                merge.tick()
+            else:
+                any_packets = True
+                merge.add(arrival)
+    merge.tick()
     _end(run, write, any_packets)
-
-
-def _time_ns(each: Arrival | LiveCall) -> int:
-    return each.row.time_ns if isinstance(each, Arrival) else each.time_ns
 
 
 def _end(run: Run, write: str | None, any_packets: bool) -> list[SocketCall]:

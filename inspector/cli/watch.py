@@ -4,15 +4,19 @@ import argparse
 import sys
 import time
 
+from inspector.calls import journal
+from inspector.calls.call import SocketCall
 from inspector.cli.common import ladder_options, selection_of, tell
-from inspector.cli.live import LiveView
+from inspector.cli.live import LiveMerge, LiveView
 from inspector.render.json_lines import packet_line
 from inspector.render.terminal import Painter, painter_for
-from inspector.session.live import Limits, LiveSession, WatchRequest, ended_by_signals, open_watch
+from inspector.session.live import Limits, LiveSession, OpenedWatch, WatchRequest, ended_by_signals, open_watch
+from inspector.session.processes import AttachedProcess
 from inspector.session.quiet import reason
 from inspector.text import say
 from inspector.trace.live import Arrival
 from inspector.views.quantities import count
+from inspector.views.safe_text import safe_text
 from inspector.views.table import TableEntry, table_lines
 
 _QUIET_S = 3.0
@@ -30,36 +34,72 @@ def run(options: argparse.Namespace) -> int:
         limits=Limits(options.count, duration_ns),
         write=options.write,
         overwrite=options.overwrite,
+        process=options.pid,
     )
     painter = painter_for(options)
-    view = LiveView(painter, ladder_options(options, painter, live=True))
+    view = LiveView(painter, ladder_options(options, painter, live=True), with_calls=options.pid is not None)
     painter.prepare()
-    session = open_watch(request)
+    opened = open_watch(request)
+    session = opened.session
     with ended_by_signals(session.capture.stop):
         tell(_beginning(options))
+        for owner in opened.owners:
+            tell(say("watch.owner", port=owner.port, process=owner.process, name=safe_text(owner.name)))
         try:
-            _show_all(session, view, options)
+            _show_all(opened, view, options)
         finally:
             session.close()
+            if opened.attached is not None:
+                opened.attached.close()
     if not options.json:
         _close(session, painter)
     return _end(session)
 
 
-def _show_all(session: LiveSession, view: LiveView, options: argparse.Namespace) -> None:
+def _show_all(opened: OpenedWatch, view: LiveView, options: argparse.Namespace) -> None:
     """Every packet; and once, when none came for a while, why."""
+    session = opened.session
+    calls = _Calls(opened.attached, options.write)
+    merge = LiveMerge(view, calls.new)
     quiet_at = time.monotonic() + _QUIET_S
     for arrival in session.events():
         if arrival is None:
-            view.flush()
+            merge.tick()
             if session.trace.shown == 0 and time.monotonic() >= quiet_at:
                 quiet_at = float("inf")
                 found = reason(options.interface, frozenset(options.port or ()), session.trace.captured)
                 tell(say(found.key, port=found.port, interface=found.interface))
         elif options.json:
             _print_json(arrival)
-        else:
+        elif opened.attached is None:
             view.show(arrival)
+        else:
+            merge.add(arrival)
+    calls.ended = True
+    merge.tick()
+    calls.save()
+
+
+class _Calls:
+    """The calls of the attached process: new ones, and all where they are to be saved."""
+
+    def __init__(self, attached: AttachedProcess | None, write: str | None) -> None:
+        self._attached = attached
+        self._path = None if write is None or attached is None else journal.path_beside(write)
+        self._all: list[SocketCall] = []
+        self.ended = False  # nothing will follow
+
+    def new(self) -> list[SocketCall]:
+        if self._attached is None:
+            return []
+        calls = self._attached.last_calls() if self.ended else self._attached.new_calls()
+        if self._path is not None:
+            self._all += calls
+        return calls
+
+    def save(self) -> None:
+        if self._path is not None:
+            journal.save(self._path, self._all)
 
 
 def _print_json(arrival: Arrival) -> None:

@@ -3,14 +3,16 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from inspector import text
 from inspector.capture.batch import FrameBatch
 from inspector.capture.live import LiveCapture
 from inspector.capture.privileges import drop_to_invoking_user
 from inspector.capture.writer import CaptureWriter
+from inspector.session.processes import AttachedProcess, Owner, owners
 from inspector.text.problems import Problem
 from inspector.trace.intake import Rows
 from inspector.trace.live import Arrival, LiveTrace
@@ -92,9 +94,18 @@ class WatchRequest:
     limits: Limits = field(default_factory=Limits)
     write: str | None = None
     overwrite: bool = False
+    process: int | None = None  # one whose calls are to be recorded
 
 
-def open_watch(request: WatchRequest) -> LiveSession:
+class OpenedWatch(NamedTuple):
+    """A session, and what had to be found out or begun while there were rights."""
+
+    session: LiveSession
+    owners: list[Owner]  # of the ports asked for
+    attached: AttachedProcess | None
+
+
+def open_watch(request: WatchRequest) -> OpenedWatch:
     """Open the socket and its ring, then become the user who called sudo, and only then open the file to write.
 
     Whatever the caller needs later must be imported before: root's folders are closed afterwards. Raises LiveProblem,
@@ -102,13 +113,17 @@ def open_watch(request: WatchRequest) -> LiveSession:
     """
     text.load_all()
     capture = LiveCapture.on(request.interface, request.bpf)
-    try:
+    with ExitStack() as stack:
+        stack.callback(capture.close)
+        owning = owners(request.selection.ports)
+        attached = None
+        if request.process is not None:
+            attached = AttachedProcess(request.process)
+            stack.callback(attached.close)
         drop_to_invoking_user()
         writer = writer_for(capture, request.write, overwrite=request.overwrite)
-    except BaseException:
-        capture.close()
-        raise
-    return LiveSession(capture, request.selection, writer, request.limits)
+        stack.pop_all()
+    return OpenedWatch(LiveSession(capture, request.selection, writer, request.limits), owning, attached)
 
 
 def writer_for(capture: LiveCapture, path: str | None, *, overwrite: bool) -> CaptureWriter | None:
