@@ -49,7 +49,8 @@ _MAPPED = "::ffff:"
 
 def traced(argv: list[str], strace: str | None, output: str) -> list[str]:
     """The command that runs ``argv`` under strace, its calls written to ``output``; raises LiveProblem without it."""
-    return [*_strace(strace, output), "--", *argv]
+    # -D: the program is the child that is waited for, so that its end is seen although children of it live on.
+    return [*_strace(strace, output), "-D", "--", *argv]
 
 
 def attached(process: int, strace: str | None, output: str) -> list[str]:

@@ -1,7 +1,8 @@
 """How much fits into a segment: 65,483 bytes on loopback, 1,448 on an Ethernet.
 
-The largest segment follows from the MTU: 65,536 on loopback, 1,500 on Ethernet, less 40 bytes of headers is the MSS,
-less 12 of timestamps is the payload. Nobody asks the program: it calls sendall() once.
+The largest segment follows from the MTU: 1,500 on Ethernet, less 40 bytes of headers is the MSS, less 12 of timestamps
+is the payload. Loopback's MTU is 65,536, but no IPv4 packet is longer than 65,535: its MSS is 65,495. Nobody asks the
+program: it calls sendall() once.
 """
 
 import socket

@@ -1,8 +1,9 @@
 """A socket that connects to itself: a simultaneous open without any server.
 
-Both ends send a SYN; neither is the server, and nobody listens. TCP allows it (RFC 9293, figure 7). With one socket
-that is bound to the port it connects to, both ends are the same: what it sends, it receives. It happens by accident
-when a client tries an ephemeral port of its own host again and again.
+In a simultaneous open both ends send a SYN; neither is the server, and nobody listens. TCP allows it (RFC 9293,
+figure 7). One socket that is bound to the port it connects to is both ends: what it sends, it receives. So only one SYN
+is on the wire; it meets its own sender in SYN-SENT, which answers with SYN,ACK. It happens by accident when a client
+tries an ephemeral port of its own host again and again.
 """
 
 import socket

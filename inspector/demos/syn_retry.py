@@ -1,7 +1,8 @@
 """No answer to a SYN: it is sent again, and again, until somebody answers.
 
 A filter on the listener throws the SYNs away for two and a half seconds. The client's connect() waits; its kernel
-sends the SYN again after a second, and so on with growing pauses. Compare ``refused``: there an answer comes at once.
+sends the SYN again after a second, and so on; the pauses grow, on a newer Linux only after the first few. Compare
+``refused``: there an answer comes at once.
 """
 
 import ctypes
