@@ -118,6 +118,19 @@ def test_a_fork_has_the_sockets_of_its_parent() -> None:
     assert (calls[-1].process, calls[-1].local, calls[-1].remote) == (7, SERVER, CLIENT)
 
 
+def test_what_is_only_looked_at_is_not_read() -> None:
+    calls = CallResolver().feed(
+        [
+            *CONVERSATION[:9],
+            recorded(1, 205, "recv", 4, 10, asked=1024, text="MSG_PEEK", data=b"helloworld"),
+            *CONVERSATION[9:],
+        ]
+    )
+    both = linked(CallIndex(calls).of("TCP", CLIENT, SERVER, (120, 245)), PASSAGES)
+    read = [each for each in both if each.call.name == "recv"]
+    assert [each.offsets for each in read if each.side is Side.SERVER] == [None, (0, 10)]
+
+
 def test_datagrams_carry_their_peer_in_each_call() -> None:
     calls = CallResolver().feed(
         [

@@ -58,7 +58,7 @@ def recorded(folder: Path, code: str) -> tuple[str, list[RecordedCall]]:
         text=True,
         check=False,
     )
-    calls = spool.returned()
+    calls = spool.poll()
     spool.close()
     assert not list(folder.iterdir())
     return ended.stdout + ended.stderr, calls

@@ -109,6 +109,13 @@ def test_waits_name_the_sockets_that_were_ready() -> None:
     ]
 
 
+def test_flags_of_a_receive() -> None:
+    [call] = read(
+        [r'7 1.000000000 recvfrom(4<TCP:[127.0.0.1:1->127.0.0.1:2]>, "\x61", 9, MSG_PEEK, NULL, NULL) = 1 <0.1>']
+    )
+    assert call.detail == "MSG_PEEK"
+
+
 def test_ipv6_and_accepted_sockets() -> None:
     [accepted, said] = read(
         [

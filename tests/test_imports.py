@@ -108,6 +108,7 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         "doctor.{name}_remedy": [f"{name}_remedy" for name in CHECKED],
         "doctor.terminal_{size}": ["terminal_pipe", "terminal_size"],
     },
+    "views/call_list.py": {"calls.link_{known}": ("link_seen", "link_inferred")},
     "views/call_words.py": {
         "calls.{call.error}": _EXPLAINED,
         "calls.{name}": _POLL_BITS.values(),

@@ -21,9 +21,10 @@ class SocketCall(NamedTuple):
     ``asked`` is bytes offered or the size of a buffer, a backlog, a timeout in milliseconds; ``returned`` what the
     call gave back as a number (bytes, a descriptor, how many are ready); both None where there is no such number.
     ``data`` is the beginning of what was sent or received. ``error`` is errno's name, "" when it succeeded;
-    ``detail`` an option, the descriptors asked about, or a kind of socket; ``ready`` the sockets that a wait found
-    ready, or when it found none, those that it asked about. ``slack_ns`` is how much later than told it may have
-    returned: strace takes the time before it looks up what it writes, and only then lets the call begin.
+    ``detail`` an option, an address, flags of a receive, the descriptors asked about, or a kind of socket; ``ready``
+    the sockets that a wait found ready, or when it found none, those that it asked about. ``slack_ns`` is how much
+    later than told it may have returned: strace takes the time before it looks up what it writes, and only then lets
+    the call begin.
     """
 
     process: int
@@ -45,6 +46,8 @@ class SocketCall(NamedTuple):
     data: bytes = b""
 
 
+NOT_TAKING = frozenset(("MSG_PEEK", "MSG_OOB", "MSG_ERRQUEUE"))
+"""Flags of a receive that leaves the stream as it is."""
 SENDING = frozenset(("send", "sendall", "sendto", "sendmsg", "sendfile", "write", "writev"))
 RECEIVING = frozenset(("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "read", "readv"))
 WAITING = frozenset(("select", "poll", "epoll"))

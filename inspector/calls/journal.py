@@ -23,7 +23,7 @@ def save(path: Path, calls: Iterable[SocketCall]) -> None:
     """Write all calls; raises FileProblem."""
     try:
         with path.open("w", encoding="ascii") as file:
-            file.writelines(f"{json.dumps(_fields(call))}\n" for call in calls)
+            file.writelines(f"{json.dumps(fields(call))}\n" for call in calls)
     except OSError as error:
         raise FileProblem("calls.cannot_save", path=path, reason=error.strerror) from None
 
@@ -45,13 +45,14 @@ def load(path: Path) -> tuple[list[SocketCall], DamageProblem | None]:
     return calls, None
 
 
-def _fields(call: SocketCall) -> dict[str, object]:
-    fields: dict[str, object] = call._asdict()
-    fields["data"] = call.data.hex()
+def fields(call: SocketCall) -> dict[str, object]:
+    """A call as docs/json.md documents it."""
+    named: dict[str, object] = call._asdict()
+    named["data"] = call.data.hex()
     for end in ("local", "remote"):
         address: Address | None = getattr(call, end)
-        fields[end] = None if address is None else list(address)
-    return fields
+        named[end] = None if address is None else list(address)
+    return named
 
 
 def _call(fields: dict[str, Any]) -> SocketCall:

@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, SocketCall
+from inspector.calls.call import NOT_TAKING, RECEIVING, SENDING, WAITING, Address, SocketCall
 from inspector.calls.resolve import completed
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import Known, Side
@@ -120,7 +120,7 @@ def linked(sided: Sequence[tuple[Side, SocketCall]], passages: Sequence[Passage]
             offsets = sent[side], sent[side] + amount
             sent[side] += amount
             carried = [passage for passage in wire.carrying(side, offsets) if passage.time_ns >= call.enter_ns]
-        elif call.name in RECEIVING and amount:
+        elif call.name in RECEIVING and amount and NOT_TAKING.isdisjoint(call.detail.split("|")):
             offsets, causes = (read[side], read[side] + amount), False
             read[side] += amount
             carried = wire.carrying(side.other, offsets)

@@ -43,6 +43,7 @@ _LOCAL = re.compile(r"(.+):(\d+)")
 _TARGET = re.compile(r'htons\((\d+)\).*?"([^"]*)"')
 _STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 _SIZE = re.compile(r"(?:\"(?:\.\.\.)?|NULL|0x[0-9a-f]+|\]), (\d+)")
+_FLAG = re.compile(r"MSG_[A-Z_]+")
 _HOW = {"SHUT_RD": 0, "SHUT_WR": 1, "SHUT_RDWR": 2}
 _MAPPED = "::ffff:"
 
@@ -267,6 +268,8 @@ def _asked(name: str, arguments: str) -> int | None:
 
 
 def _detail(name: str, arguments: str, target: Address | None) -> str:
+    if name in RECEIVING:
+        return "|".join(flag for flag in _FLAG.findall(arguments) if flag not in ("MSG_NOSIGNAL", "MSG_CMSG_CLOEXEC"))
     if target is not None:
         return f"{target[0]}|{target[1]}"
     if name == "setsockopt":

@@ -107,6 +107,7 @@ COMMANDS: dict[str, list[_Option]] = {
     ],
     "conversations": [_file, _port, _host, _conversation, _json, *_drawing],
     "timeline": [_file, _port, _host, _conversation, *_drawing],
+    "calls": [_file, _port, _host, _conversation, _json, *_drawing],
     "packets": [_file, _port, _host, _conversation, _json, *_drawing],
     "demo": [
         _option("name", nargs="?", metavar="NAME"),

@@ -1,8 +1,8 @@
 """Forty milliseconds for nothing: two small writes, then a read.
 
 Nagle's algorithm holds the second small segment back while the first is not acknowledged; the receiver delays its ACK,
-on Linux by 40 ms or more, hoping to send it along with an answer. Each waits for the other. One sendall() with everything does not
-stall; TCP_NODELAY does not either. Write-write-read is the tutorial's way.
+on Linux by 40 ms or more, hoping to send it along with an answer. Each waits for the other. One sendall() with
+everything does not stall; TCP_NODELAY does not either. Write-write-read is the tutorial's way.
 """
 
 import socket

@@ -72,7 +72,7 @@ def _raw_argument(call: SocketCall) -> str:
     if call.name in SENDING and call.asked is not None:
         return f"{count(call.asked)} B"
     if call.name in RECEIVING and call.asked is not None:
-        return str(call.asked)
+        return f"{call.asked}, {call.detail}" if call.detail else str(call.asked)
     if call.name in _WITH_ADDRESS:
         host, _, port = call.detail.partition("|")
         return f"{host}:{port}" if port else ""

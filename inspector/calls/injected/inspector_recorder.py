@@ -48,6 +48,11 @@ _LEAST_DESCRIPTOR = 60
 
 _CODE = {name: index for index, name in enumerate(NAMES)}
 _TIMED_OUT = errno.ETIMEDOUT
+_RECEIVE_FLAGS = {
+    name: int(getattr(socket, name))
+    for name in ("MSG_PEEK", "MSG_WAITALL", "MSG_DONTWAIT", "MSG_OOB", "MSG_TRUNC", "MSG_ERRQUEUE")
+    if hasattr(socket, name)
+}
 _WIRE_OPTIONS = {
     (getattr(socket, level), getattr(socket, name)): name
     for level, names in {
@@ -248,18 +253,23 @@ def _wrap_sockets(journal: Journal) -> None:
         ("sendto", lambda _, data, *to: (len(data), address_text(to[-1]), data), _sent_to, ""),
         ("sendmsg", lambda _, parts, *__: (sum(map(len, parts)), "", b"".join(parts)), _number_after, ""),
         ("sendfile", lambda _, file, offset=0, number=None: (number or -1, "", b""), _number_after, ""),
-        ("recv", lambda _, size, *__: (size, "", b""), _received, ""),
-        ("recv_into", lambda _, buffer, size=0, *__: (size or len(buffer), "", b""), _received_into, ""),
-        ("recvfrom", lambda _, size, *__: (size, "", b""), _received_from, ""),
+        ("recv", lambda _, size, flags=0: (size, _flags(flags), b""), _received, ""),
+        (
+            "recv_into",
+            lambda _, buffer, size=0, flags=0: (size or len(buffer), _flags(flags), b""),
+            _received_into,
+            "",
+        ),
+        ("recvfrom", lambda _, size, flags=0: (size, _flags(flags), b""), _received_from, ""),
         (
             "recvfrom_into",
-            lambda _, buffer, size=0, *__: (size or len(buffer), "", b""),
+            lambda _, buffer, size=0, flags=0: (size or len(buffer), _flags(flags), b""),
             lambda _, result, buffer, *__: (result[0], address_text(result[1]), memoryview(buffer)[: result[0]]),
             "",
         ),
         (
             "recvmsg",
-            lambda _, size, *__: (size, "", b""),
+            lambda _, size, space=0, flags=0: (size, _flags(flags), b""),
             lambda _, result, *__: (len(result[0]), address_text(result[3]), result[0]),
             "",
         ),
@@ -271,6 +281,11 @@ def _wrap_sockets(journal: Journal) -> None:
     ]
     for name, before, after, method in table:
         _wrap(journal, name, before, after, method)
+
+
+def _flags(flags: int) -> str:
+    """The flags of a receive by name; "" without any."""
+    return "|".join(name for name, bit in _RECEIVE_FLAGS.items() if flags & bit) if flags else ""
 
 
 def _sent_to(sock: Any, result: int, *_: Any) -> tuple[int, str, Any]:
