@@ -75,7 +75,7 @@ def _raw_argument(call: SocketCall) -> str:
         return f"{call.asked}, {call.detail}" if call.detail else str(call.asked)
     if call.name in _WITH_ADDRESS:
         host, _, port = call.detail.partition("|")
-        return f"{host}:{port}" if port else ""
+        return "" if not port else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if call.name == "setsockopt":
         return call.detail
     if call.name == "socket":

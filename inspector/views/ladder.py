@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from inspector.calls.buffers import Fill
 from inspector.calls.matching import SidedCall
+from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag
-from inspector.tcp.states import EndpointState, Side
+from inspector.tcp.states import EndpointState, Known, Side, TcpState
 from inspector.text import say
 from inspector.trace.calls import buffer_fills
 from inspector.trace.conversation import ConnectionEnd, Conversation, Row
@@ -105,7 +106,7 @@ def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> It
     sections = {section.start: section for section in sections_of(rows)}
     folded = {} if options.unfold or options.buffers else folds(rows, marks, frozenset(sections))
     reports = [row.report for row in rows if row.report is not None]
-    yield (), drawing.begin(initial_states(reports, end) if reports else None)
+    yield (), drawing.begin(_first_states(part, reports) if reports else None)
     buffers = _Buffers(part, drawing, shown=options.buffers)
     at = 0
     while at < len(rows):
@@ -118,6 +119,19 @@ def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> It
             continue
         yield rows[at : at + 1], [*drawing.packet(rows[at], marks[at]), *buffers.below(rows[at])]
         at += 1
+
+
+def _first_states(part: LadderPart, reports: Sequence[SegmentReport]) -> list[EndpointState]:
+    """Where both sides stood before the first packet; the server is seen to listen when its program has called so."""
+    client, server = initial_states(reports, part.end)
+    begins_ns = part.rows[0].time_ns
+    listens = any(
+        side is Side.SERVER and call.name == "listen" and not call.error and (call.exit_ns or begins_ns) < begins_ns
+        for side, call, *_ in part.calls
+    )
+    if listens and server.state is TcpState.LISTEN:
+        server = EndpointState(TcpState.LISTEN, Known.SEEN)
+    return [client, server]
 
 
 class _Buffers:
