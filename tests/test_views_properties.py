@@ -17,6 +17,7 @@ from inspector.tcp.states import Side
 from inspector.trace.conversation import ConnectionEnd
 from inspector.views.ladder import Ladder, LadderOptions, ladders_of
 from inspector.views.line import Line
+from inspector.views.live_ladder import LiveLadder
 from inspector.views.safe_text import cells, safe_line, safe_stream, safe_text
 from inspector.views.stream import stream_lines
 from inspector.views.table import TableEntry, plain_lines, table_lines
@@ -34,6 +35,7 @@ options = st.builds(
     raw_numbers=st.booleans(),
     style=st.sampled_from(["arrows", "rfc"]),
     unfold=st.booleans(),
+    buffers=st.booleans(),
 )
 
 
@@ -167,3 +169,23 @@ def test_newlines_of_a_stream_stay() -> None:
 )
 def test_quotes_are_cut_between_characters(data: bytes, limit: int, cut: bool, shown: str) -> None:
     assert safe_line(data, limit, cut=cut) == shown
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 2**32), random_calls(), options, st.sampled_from(["auto", "rows"]))
+def test_a_live_ladder_with_calls_stays_within_its_width(
+    seed: int, calls: list[SidedCall], drawing: LadderOptions, where: str
+) -> None:
+    part = part_of(connection(seed))
+    drawing = replace(drawing, calls=where, live=True, width=max(drawing.width, 64))  # a tag stands before each line
+    ladder = LiveLadder(drawing)
+    lines = ladder.head(part.conversation)
+    for each in calls[: len(calls) // 2]:
+        lines += ladder.call(each.side, each.call, enters=True, returns=False)
+    for row in part.rows:
+        lines += ladder.feed(row)
+    for each in calls:
+        lines += ladder.call(each.side, each.call, enters=False, returns=True)
+    lines += ladder.finish(part.conversation, part.end)
+    for line in lines:
+        check(line.text, drawing.width, ascii_only=drawing.ascii)

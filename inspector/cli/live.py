@@ -1,6 +1,8 @@
 """What a live capture shows: packets as they arrive, several conversations at a time."""
 
+import math
 import sys
+import time
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
@@ -14,6 +16,7 @@ from inspector.views.ladder import Ladder, LadderOptions
 from inspector.views.live_ladder import LiveLadder
 from inspector.views.packets import packet_view
 
+_PACKETS_LATE_NS = 60_000_000  # by so much the capture may be behind the calls
 _OVER = (TcpState.CLOSED, TcpState.TIME_WAIT)
 
 
@@ -69,6 +72,7 @@ class LiveMerge:
         self._new_calls = new_calls
         self._matcher = LiveCallMatcher()
         self._arrivals: list[Arrival] = []
+        self._calls: list[LiveCall] = []  # not yet drawn
 
     def add(self, arrival: Arrival) -> None:
         """A packet came."""
@@ -76,11 +80,14 @@ class LiveMerge:
         if arrival.first and arrival.conversation is not None:
             self._matcher.begin(arrival.conversation)
 
-    def tick(self) -> None:
-        """Draw what there is."""
+    def tick(self, *, last: bool = False) -> None:
+        """Draw what there is; a call waits for packets that may have passed before it, unless this is the last time."""
         times_ns = [arrival.row.time_ns for arrival in self._arrivals]
-        calls = [part for call in self._matcher.feed(self._new_calls()) for part in call.parted(times_ns)]
-        news: list[Arrival | LiveCall] = [*self._arrivals, *calls]
+        until_ns = math.inf if last else max([time.time_ns() - _PACKETS_LATE_NS, *times_ns])
+        self._calls += self._matcher.feed(self._new_calls())
+        ready = [call for call in self._calls if call.time_ns <= until_ns]
+        self._calls = [call for call in self._calls if call.time_ns > until_ns]
+        news: list[Arrival | LiveCall] = [*self._arrivals, *(part for call in ready for part in call.parted(times_ns))]
         for each in sorted(news, key=_time_ns):
             if isinstance(each, Arrival):
                 self._view.show(each)

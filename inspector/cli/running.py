@@ -78,7 +78,7 @@ def draw_live(run: Run, painter: Painter, drawing: LadderOptions, write: str | N
             else:
                 any_packets = True
                 merge.add(arrival)
-    merge.tick()
+    merge.tick(last=True)
     _end(run, write, any_packets)
 
 

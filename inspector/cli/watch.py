@@ -76,7 +76,7 @@ def _show_all(opened: OpenedWatch, view: LiveView, options: argparse.Namespace) 
         else:
             merge.add(arrival)
     calls.ended = True
-    merge.tick()
+    merge.tick(last=True)
     calls.save()
 
 

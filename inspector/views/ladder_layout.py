@@ -134,7 +134,7 @@ class Layout(NamedTuple):
 
 def rule(title: str, figure: str, width: int) -> list[Span]:
     """A phase ruled off: its name at the left, its figure at the right where there is room."""
-    width = min(max(width, NARROWEST), WIDEST)
+    width = min(width, WIDEST)
     title = clipped(title, width - 6)
     spans = [Span("── ", "rule"), Span(title, "phase"), Span(" ")]
     free = width - cells(title) - 4
