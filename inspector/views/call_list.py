@@ -6,7 +6,7 @@ from typing import NamedTuple
 from inspector.calls.matching import SidedCall
 from inspector.tcp.states import Known
 from inspector.text import say
-from inspector.views.call_words import asked, came_back, explained
+from inspector.views.call_words import NOT_YET, asked, came_back, explained
 from inspector.views.ladder_layout import clipped, relative_time
 from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import duration
@@ -42,7 +42,7 @@ def call_lines(calls: Iterable[ListedCall], width: int, *, ascii_only: bool) -> 
         lasted = f"  {duration(lasted_ns)}" if lasted_ns >= _LONG_NS else ""
         if cells(text) + cells(lasted) <= room:
             text += lasted
-        style = "call.error" if call.error else "call"
+        style = "call.error" if call.error and call.error not in NOT_YET else "call"
         padding = " " * (room - cells(text) + 1)
         yield line_of([Span(head, "time"), Span(text, style), Span(padding), Span(links, "note")], number)
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from inspector.calls.call import SocketCall
 from inspector.text import say
-from inspector.views.call_words import asked, came_back, explained
+from inspector.views.call_words import NOT_YET, asked, came_back, explained
 from inspector.views.quantities import duration
 from inspector.views.safe_text import cells
 
@@ -57,7 +57,7 @@ def in_a_row(mark: Mark) -> str:
 
 
 def _style(call: SocketCall) -> str:
-    return "call.error" if call.error else "call"
+    return "call.error" if call.error and call.error not in NOT_YET else "call"
 
 
 def _reason(call: SocketCall) -> list[str]:

@@ -13,6 +13,8 @@ _EXPLAINED = frozenset(
         *("EISCONN", "EMSGSIZE", "EHOSTUNREACH", "ENETUNREACH", "EINTR", "EBADF", "EADDRNOTAVAIL"),
     )
 )
+NOT_YET = ("EAGAIN", "EINPROGRESS")
+"""Errors that are none: a socket that does not block says so."""
 _POLL_BITS = {0x1: "readable", 0x4: "writable", 0x8: "failed", 0x10: "hung_up", 0x2000: "peer_closed"}
 _WITH_ADDRESS = ("connect", "connect_ex", "bind")
 _HOW = ("SHUT_RD", "SHUT_WR", "SHUT_RDWR")
