@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, ReadySocket, SocketCall
+from inspector.calls.injected.inspector_recorder import WIRE_OPTIONS
 from inspector.text.problems import LiveProblem
 
 _NS_PER_S = 1_000_000_000
@@ -125,6 +126,8 @@ class StraceReader:
             return None
         fd = int(result) if name == "socket" else int(given[1]) if given and given[1] else -1
         socket = self._socket(name, fd, int(result) if new and name == "accept" else None)
+        if name == "setsockopt" and _detail(name, arguments, None).partition("=")[0] not in WIRE_OPTIONS:
+            return None
         named = new or given
         assert named is not None
         local, remote = _ends(named[3])

@@ -28,6 +28,10 @@ NAMES = (
     *("send", "sendall", "sendto", "sendmsg", "sendfile", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg"),
     *("shutdown", "close", "detach", "setblocking", "settimeout", "select", "poll", "epoll"),
 )
+WIRE_OPTIONS = (
+    *("SO_KEEPALIVE", "SO_LINGER", "SO_RCVBUF", "SO_SNDBUF", "SO_REUSEADDR", "SO_REUSEPORT"),
+    *("TCP_NODELAY", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_QUICKACK", "TCP_CORK"),
+)  # the socket options that change what is on the wire
 ENTERED, RETURNED, VOID = 1, 2, 3
 SLOT_BYTES = 256
 FILE_BYTES = 1 << 30  # four million calls
@@ -55,11 +59,8 @@ _RECEIVE_FLAGS = {
 }
 _WIRE_OPTIONS = {
     (getattr(socket, level), getattr(socket, name)): name
-    for level, names in {
-        "SOL_SOCKET": ("SO_KEEPALIVE", "SO_LINGER", "SO_RCVBUF", "SO_SNDBUF", "SO_REUSEADDR", "SO_REUSEPORT"),
-        "IPPROTO_TCP": ("TCP_NODELAY", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_QUICKACK", "TCP_CORK"),
-    }.items()
-    for name in names
+    for name in WIRE_OPTIONS
+    for level in ("SOL_SOCKET" if name.startswith("SO_") else "IPPROTO_TCP",)
     if hasattr(socket, level) and hasattr(socket, name)
 }
 
