@@ -106,7 +106,7 @@ def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> It
     sections = {section.start: section for section in sections_of(rows)}
     folded = {} if options.unfold or options.buffers else folds(rows, marks, frozenset(sections))
     reports = [row.report for row in rows if row.report is not None]
-    yield (), drawing.begin(_first_states(part, reports) if reports else None)
+    yield (), drawing.begin(_first_states(part, reports, options) if reports else None)
     buffers = _Buffers(part, drawing, shown=options.buffers)
     at = 0
     while at < len(rows):
@@ -121,11 +121,11 @@ def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> It
         at += 1
 
 
-def _first_states(part: LadderPart, reports: Sequence[SegmentReport]) -> list[EndpointState]:
+def _first_states(part: LadderPart, reports: Sequence[SegmentReport], options: LadderOptions) -> list[EndpointState]:
     """Where both sides stood before the first packet; the server is seen to listen when its program has called so."""
     client, server = initial_states(reports, part.end)
     begins_ns = part.rows[0].time_ns
-    listens = any(
+    listens = options.calls != "off" and any(
         side is Side.SERVER and call.name == "listen" and not call.error and (call.exit_ns or begins_ns) < begins_ns
         for side, call, *_ in part.calls
     )
