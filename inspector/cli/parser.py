@@ -107,6 +107,16 @@ COMMANDS: dict[str, list[_Option]] = {
     ],
     "conversations": [_file, _port, _host, _conversation, _json, *_drawing],
     "timeline": [_file, _port, _host, _conversation, *_drawing],
+    "messages": [
+        _file,
+        _option("--framing", metavar="SPEC", required=True),
+        _option("--direction", choices=("to-server", "to-client")),
+        _port,
+        _host,
+        _conversation,
+        _json,
+        *_drawing,
+    ],
     "calls": [_file, _port, _host, _conversation, _json, *_drawing],
     "packets": [_file, _port, _host, _conversation, _json, *_drawing],
     "demo": [

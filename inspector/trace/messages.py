@@ -1,0 +1,83 @@
+"""One direction of a conversation as its messages, beside the segments and the calls that carried them."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from inspector.calls.call import RECEIVING, SENDING
+from inspector.calls.matching import SidedCall
+from inspector.framing.framer import Framer, FramingError, Message
+from inspector.tcp.reassembly import Gap, Piece
+from inspector.tcp.states import Side
+from inspector.trace.trace import Trace
+
+
+class Span(NamedTuple):
+    """Bytes of the stream from, up to, and what carried them: a packet's number or a call."""
+
+    start: int
+    end: int
+    packet: int | None = None
+    call: SidedCall | None = None
+
+
+class MessageStream(NamedTuple):
+    """What one side sent: its messages, and the spans of segments, sends and the other side's receives.
+
+    ``gaps`` were not captured; ``problem`` is where the bytes stop being of the framing. ``data`` is the whole stream,
+    gaps filled with zeros.
+    """
+
+    sender: Side
+    data: bytes
+    messages: list[Message]
+    segments: list[Span]
+    sends: list[Span]
+    receives: list[Span]
+    gaps: list[Gap]
+    problem: FramingError | None
+
+
+def message_streams(
+    trace: Trace, number: int, opener: Callable[[], tuple[Framer, Framer]], calls: Sequence[SidedCall]
+) -> tuple[MessageStream, MessageStream]:
+    """Both directions of a conversation, cut in the order in which their bytes became complete."""
+    directions = [_Direction(framer) for framer in opener()]
+    for side, part in trace.stream(number):
+        directions[side].add(part)
+    client, server = (directions[side].stream(side, calls) for side in Side)
+    return client, server
+
+
+class _Direction:
+    """One side's stream while it is put together."""
+
+    def __init__(self, framer: Framer) -> None:
+        self._framer = framer
+        self._data = bytearray()
+        self._messages: list[Message] = []
+        self._segments: list[Span] = []
+        self._gaps: list[Gap] = []
+
+    def add(self, part: Piece | Gap) -> None:
+        if isinstance(part, Piece):
+            data = part.data
+            self._segments.append(Span(part.start, part.start + len(data), packet=part.packet))
+        else:
+            data = bytes(part.end - part.start)
+            self._gaps.append(part)
+        self._data += data
+        self._messages += self._framer.feed(data)
+
+    def stream(self, side: Side, calls: Sequence[SidedCall]) -> MessageStream:
+        messages = [*self._messages, *self._framer.finish()]
+        sends, receives = _spans(calls, side, SENDING), _spans(calls, side.other, RECEIVING)
+        parts = (messages, self._segments, sends, receives, self._gaps)
+        return MessageStream(side, bytes(self._data), *parts, self._framer.problem)
+
+
+def _spans(calls: Sequence[SidedCall], side: Side, names: frozenset[str]) -> list[Span]:
+    return [
+        Span(*each.offsets, call=each)
+        for each in calls
+        if each.side is side and each.offsets is not None and each.call.name in names
+    ]

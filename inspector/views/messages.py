@@ -1,0 +1,162 @@
+"""Messages against segments and calls, aligned on the offset in the stream.
+
+Between two neighbouring boundaries, of whatever row, lies a stretch of cells: wide enough to be seen, and no wider than
+it needs to be. So offsets stand under each other, and are not to scale.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from inspector.tcp.states import Side
+from inspector.text import say
+from inspector.trace.conversation import Conversation
+from inspector.trace.messages import MessageStream
+from inspector.trace.messages import Span as Carried
+from inspector.views.ladder_layout import clipped, wrapped
+from inspector.views.line import Line, Span, line_of
+from inspector.views.message_findings import findings
+from inspector.views.quantities import count, data_bytes
+from inspector.views.safe_text import cells
+
+_NARROWEST_STRETCH, _WIDEST_STRETCH = 4, 16
+_MOST_LINES = 40  # of pictures; what is beyond is told, not drawn
+
+
+class _Item(NamedTuple):
+    """Something that takes up bytes from, up to: its mark at the beginning, what fills it, and its label."""
+
+    start: int
+    end: int
+    mark: str
+    fill: str
+    label: str
+    style: str
+
+
+def stream_picture(conversation: Conversation, stream: MessageStream, framing: str, width: int) -> Iterator[Line]:
+    """The heading, the rows wrapped to the width, and what is to be said about them."""
+    ends = f"{conversation.protocol} {conversation.number}  {conversation.client} → {conversation.server}"
+    for text in (ends, *wrapped(_heading(stream, framing), width, " · ")):
+        yield line_of([Span(text, "head")])
+    yield Line()
+    rows = _rows(stream)
+    label_cells = max(cells(label) for label, _ in rows) + 2
+    scale = _Scale(stream, [item for _, items in rows for item in items])
+    for number, (first, last) in enumerate(scale.lines(width - label_cells - 1)):
+        if number == _MOST_LINES:
+            left = len(stream.data) - scale.offsets[first]
+            yield line_of([Span(say("messages.more", bytes=data_bytes(left)), "legend")])
+            break
+        titles = Span(say("messages.offset").ljust(label_cells), "title")
+        yield line_of([titles, Span(scale.ruler(first, last), "time")])
+        for label, items in rows:
+            yield line_of([Span(label.ljust(label_cells), "title"), *_row(items, scale, first, last)])
+        yield Line()
+    for sentence in findings(stream):
+        for at, text in enumerate(wrapped(sentence.split(" "), width - 2, " ")):
+            yield line_of([Span("· " if at == 0 else "  ", "note"), Span(text)])
+
+
+def _heading(stream: MessageStream, framing: str) -> list[str]:
+    complete, segments = sum(message.complete for message in stream.messages), len(stream.segments)
+    return [
+        say("messages.to_server" if stream.sender is Side.CLIENT else "messages.to_client"),
+        data_bytes(len(stream.data)),
+        say("messages.in_segments", count=segments, segments=count(segments)),
+        say("messages.in_messages", count=complete, messages=count(complete)),
+        say("messages.by_framing", framing=framing),
+    ]
+
+
+def _rows(stream: MessageStream) -> list[tuple[str, list[_Item]]]:
+    messages = []
+    for m in stream.messages:
+        body = m.header_end if m.header_end < m.end or m.complete else m.start
+        if body > m.start:
+            messages.append(_Item(m.start, body, "╞", "H", m.kind if body == m.end else "", "label.number"))
+        if body < m.end:
+            label = " ".join([*([m.kind] if m.kind else []), f"{count(m.end - body)} B"])
+            style = "label.payload" if m.complete else "label.problem"
+            fill = "═" if m.complete else "┄"
+            messages.append(_Item(body, m.end, "╪" if body > m.start else "╞", fill, label, style))
+    rows = [(say("messages.messages"), messages), (say("messages.segments"), _carried(stream.segments))]
+    if stream.sends:
+        rows.append((say("messages.sends"), _carried(stream.sends)))
+    if stream.receives:
+        rows.append((say("messages.receives"), _carried(stream.receives)))
+    if stream.gaps:
+        gaps = [_Item(gap.start, gap.end, "├", " ", say("messages.gap"), "label.problem") for gap in stream.gaps]
+        rows.append((say("messages.missing"), gaps))
+    return rows
+
+
+def _carried(spans: Sequence[Carried]) -> list[_Item]:
+    return [
+        _Item(
+            span.start,
+            span.end,
+            "├",
+            "─",
+            f"{count(span.end - span.start)} B" if span.packet is None else f"#{span.packet}",
+            "call" if span.packet is None else "arrow.data",
+        )
+        for span in spans
+    ]
+
+
+class _Scale:
+    """Where every boundary stands: the stretches between them, and how they are broken into lines."""
+
+    def __init__(self, stream: MessageStream, items: Sequence[_Item]) -> None:
+        bounds = {0, len(stream.data), *(bound for item in items for bound in (item.start, item.end))}
+        self.offsets = sorted(bounds)
+        stretches = zip(self.offsets[:-1], self.offsets[1:], strict=True)
+        self._widths = [min(max(end - start, _NARROWEST_STRETCH), _WIDEST_STRETCH) for start, end in stretches]
+
+    def lines(self, room: int) -> Iterator[tuple[int, int]]:
+        """First and last boundary of each line."""
+        first, used = 0, 0
+        for at, wide in enumerate(self._widths):
+            if used + wide > room and at > first:
+                yield first, at
+                first, used = at, 0
+            used += wide
+        if first < len(self._widths):
+            yield first, len(self._widths)
+
+    def column(self, offset: int, first: int) -> int:
+        """Where a boundary stands in the line that begins with boundary ``first``."""
+        return sum(self._widths[first : bisect_left(self.offsets, offset)])
+
+    def ruler(self, first: int, last: int) -> str:
+        """The offsets over a line, as many as find room."""
+        text, room = "", sum(self._widths[first:last]) + 1
+        for at in range(first, last + 1):
+            word = str(self.offsets[at])
+            column = min(sum(self._widths[first:at]), room - len(word))
+            if len(text) <= column or not text:
+                text = f"{text.ljust(column)}{word} "
+        return text.rstrip()
+
+
+def _row(items: Sequence[_Item], scale: _Scale, first: int, last: int) -> list[Span]:
+    begins, ends = scale.offsets[first], scale.offsets[last]
+    spans: list[Span] = []
+    at = 0
+    for item in items:
+        start, end = max(item.start, begins), min(item.end, ends)
+        if start >= end:
+            continue
+        left, right = scale.column(start, first), scale.column(end, first)
+        if left > at:
+            spans.append(Span(("┤" if at and spans else " ").ljust(left - at)))
+        inner = right - left - 1
+        label = clipped(item.label, inner) if item.label and inner >= cells(item.label) else ""
+        text = f" {label} " if label and cells(label) + 2 <= inner else label
+        filled = item.fill * ((inner - cells(text)) // 2) + text
+        mark = item.mark if item.start >= begins else item.fill
+        spans.append(Span(mark + filled + item.fill * (inner - cells(filled)), item.style))
+        at = right
+    spans.append(Span("┤" if at else ""))
+    return spans

@@ -1,0 +1,106 @@
+"""Messages against segments and calls: pictures of bundled captures, and what is said about them."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from test_views_golden import check
+
+from inspector.cli import main
+from inspector.framing.registry import opener
+from inspector.tcp.reassembly import Gap
+from inspector.tcp.states import Known, Side
+from inspector.trace.conversation import Conversation, Endpoint
+from inspector.trace.messages import MessageStream, Span
+from inspector.views.message_findings import findings
+from inspector.views.messages import stream_picture
+
+CLIENT, SERVER = Endpoint("127.0.0.1", 50_000), Endpoint("127.0.0.1", 8001)
+CONVERSATION = Conversation(1, "TCP", CLIENT, SERVER, Known.SEEN, 1, 1, 1, 1, 0, 1)
+
+
+def stream(
+    framing: str, pieces: list[bytes], gaps: tuple[Gap, ...] = (), receives: tuple[int, ...] = ()
+) -> MessageStream:
+    """A stream whose segments are the pieces, packets from 1 on; ``receives`` are where the recvs ended."""
+    framer = opener(framing)()[0]
+    messages = [message for piece in pieces for message in framer.feed(piece)] + framer.finish()
+    ends = [sum(map(len, pieces[: at + 1])) for at in range(len(pieces))]
+    numbered = enumerate(zip(pieces, ends, strict=True), start=1)
+    segments = [Span(end - len(piece), end, packet) for packet, (piece, end) in numbered]
+    read = [Span(start, end) for start, end in zip((0, *receives), receives, strict=False)]
+    return MessageStream(Side.CLIENT, b"".join(pieces), messages, segments, [], read, list(gaps), framer.problem)
+
+
+@pytest.mark.parametrize(
+    ("framing", "pieces", "receives", "said"),
+    [
+        ("length:!B", [b"\3abc", b"\2de"], (), []),
+        ("length:!B", [b"\3abc\2de"], (), ["segment #1 carries bytes of 2 messages (1 to 2)"]),
+        ("length:!B", [b"\3a", b"bc"], (), ["message 1 lies in 2 segments (#1 to #2)"]),
+        ("length:!H", [b"\0", b"\1a"], (), ["the header of message 1 is cut"]),
+        ("length:!B", [b"\3abc", b"\5d"], (), ["the stream ends within message 2: 2 B of it came"]),
+        ("length:!H", [b"\0\1a"] * 2, (6,), ["one recv() of 6 B took bytes of 2 messages (1 to 2)"]),
+        ("raw", ["你好".encode()], (4, 6), ["a recv() of 4 B ended within a character, at offset 4"]),
+        ("tls", [b"plain text"], (), ["from offset 0 on the bytes do not fit"]),
+    ],
+)
+def test_what_is_said(framing: str, pieces: list[bytes], receives: tuple[int, ...], said: list[str]) -> None:
+    sentences = list(findings(stream(framing, pieces, receives=receives)))
+    assert len(sentences) == len(said), sentences
+    for sentence, beginning in zip(sentences, said, strict=True):
+        assert sentence.startswith(beginning)
+
+
+def test_what_was_not_captured_is_said_and_drawn() -> None:
+    with_gap = stream("raw", [b"abc", bytes(4), b"def"], (Gap(3, 7),))
+    assert any("bytes 3 to 7 were not captured" in sentence for sentence in findings(with_gap))
+    assert any("missing" in line.text for line in stream_picture(CONVERSATION, with_gap, "raw", 100))
+
+
+@pytest.mark.parametrize(
+    ("name", "framing"), [("sticky", "fixed:5"), ("frames", "length:!I"), ("upload-tutorial", "size-then-body")]
+)
+def test_pictures(name: str, framing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["messages", name, "--framing", framing, "--width", "100"]) == 0
+    check(f"messages_{name}", capsys.readouterr().out)
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=12),
+    st.sampled_from(["length:!B", "line", "fixed:7", "raw", "tls"]),
+    st.lists(st.integers(1, 300), max_size=8),
+    st.integers(60, 160),
+)
+def test_rows_stand_under_each_other_and_keep_the_width(
+    pieces: list[bytes], framing: str, cuts: list[int], width: int
+) -> None:
+    size = sum(map(len, pieces))
+    receives = tuple(sorted({cut for cut in cuts if cut < size} | {size}))
+    drawn = stream_picture(CONVERSATION, stream(framing, pieces, receives=receives), framing, width)
+    lines = [line.text.rstrip() for line in drawn]
+    assert max(map(cell_len, lines)) <= width
+    segments = [line for line in lines if line.startswith("segments")]
+    received = [line for line in lines if line.startswith("recv()")]
+    assert [len(line) for line in segments] == [len(line) for line in received]
+
+
+def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["messages", "frames", "--framing", "length:!I", "--json"]) == 0
+    messages = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [message["end"] - message["header_end"] for message in messages] == [3, 13, 6, 1]
+    assert len(messages[0]["segments"]) == 5
+    assert messages[0]["direction"] == "to-server"
+    assert all(message["complete"] for message in messages)
+
+
+def test_an_unknown_framing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["messages", "hello", "--framing", "nonsense:3"]) == 2
+    assert "json-lines" in capsys.readouterr().err
+
+
+def test_a_capture_without_tcp_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["messages", "udp", "--framing", "raw"]) == 0
+    assert capsys.readouterr().out == ""
