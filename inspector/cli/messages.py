@@ -13,45 +13,67 @@ from inspector.text import say
 from inspector.text.problems import UsageProblem
 from inspector.trace.calls import conversation_calls
 from inspector.trace.conversation import Conversation
-from inspector.trace.messages import MessageStream, Span, message_streams
+from inspector.trace.messages import MessageStream, Span, inferred, message_streams
 from inspector.trace.trace import Trace
 from inspector.views.line import Line, line_in_ascii
 from inspector.views.messages import stream_picture
 
 _SCHEMA = 1
+_AUTO = "auto"
+_DIRECTIONS = ("to-server", "to-client")
 
 
 def run(options: argparse.Namespace) -> int:
     """Draw or list them; exit status 3 when the capture is damaged."""
-    try:
-        framing = opener(options.framing)
-    except UnknownFraming:
-        raise UsageProblem("messages.unknown", framing=options.framing, names=", ".join(names())) from None
+    if options.framing != _AUTO:
+        _opener(options.framing)
     with opened_trace(options.file) as trace:
         painter = painter_for(options)
-        for conversation, stream in _streams(trace, options, framing):
+        for conversation, stream, framing in _streams(trace, options):
             if options.json:
                 sys.stdout.writelines(f"{json.dumps(each)}\n" for each in _fields(conversation, stream))
                 continue
-            lines = [*stream_picture(conversation, stream, options.framing, painter.width), Line()]
+            lines = [*stream_picture(conversation, stream, framing, painter.width), Line()]
             painter.paint_all(map(line_in_ascii, lines) if painter.ascii else lines)
         return exit_status(trace)
 
 
-def _streams(
-    trace: Trace, options: argparse.Namespace, framing: Opener
-) -> Iterator[tuple[Conversation, MessageStream]]:
+def _opener(framing: str) -> Opener:
+    try:
+        return opener(framing)
+    except UnknownFraming:
+        known = ", ".join([_AUTO, *names()])
+        raise UsageProblem("messages.unknown", framing=framing, names=known) from None
+
+
+def _streams(trace: Trace, options: argparse.Namespace) -> Iterator[tuple[Conversation, MessageStream, str]]:
+    """The directions asked for, each with what is to be said of its framing."""
     index = CallIndex(calls_beside(options.file))
     for conversation in chosen_conversations(trace, options):
         if conversation.protocol != "TCP":
             continue
+        if not conversation.payload_bytes:
+            if options.conversation is not None:
+                tell(say("messages.no_stream", number=conversation.number))
+            continue
+        framing, words = _framing(trace, conversation.number, options.framing)
         calls = conversation_calls(index, conversation, trace.rows(conversation.number, 0)[0])
-        streams = [each for each in message_streams(trace, conversation.number, framing, calls) if each.data]
-        if not streams and options.conversation is not None:
-            tell(say("messages.no_stream", number=conversation.number))
-        for stream in streams:
-            if options.direction in (None, ("to-server", "to-client")[stream.sender]):
-                yield conversation, stream
+        for stream in message_streams(trace, conversation.number, _opener(framing), calls):
+            if stream.data and options.direction in (None, _DIRECTIONS[stream.sender]):
+                yield conversation, stream, words
+
+
+def _framing(trace: Trace, number: int, wish: str) -> tuple[str, str]:
+    """The framing of a conversation, and the words for it: how it was found, when it was not asked for."""
+    if wish != _AUTO:
+        return wish, wish
+    best, next_best = inferred(trace, number)
+    if best is None:
+        return "raw", say("messages.none_fits")
+    explained = 0 if next_best is None else next_best.messages
+    other = "" if next_best is None or next_best.bits <= 0 else next_best.framing
+    key = "messages.inferred_alone" if not other else "messages.inferred"
+    return best.framing, say(key, framing=best.framing, count=best.messages, other=other, explained=explained)
 
 
 def _fields(conversation: Conversation, stream: MessageStream) -> Iterator[dict[str, object]]:
@@ -59,7 +81,7 @@ def _fields(conversation: Conversation, stream: MessageStream) -> Iterator[dict[
         yield {
             "schema": _SCHEMA,
             "conversation": conversation.number,
-            "direction": ("to-server", "to-client")[stream.sender],
+            "direction": _DIRECTIONS[stream.sender],
             "start": message.start,
             "end": message.end,
             "header_end": message.header_end,

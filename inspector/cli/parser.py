@@ -109,7 +109,7 @@ COMMANDS: dict[str, list[_Option]] = {
     "timeline": [_file, _port, _host, _conversation, *_drawing],
     "messages": [
         _file,
-        _option("--framing", metavar="SPEC", required=True),
+        _option("--framing", metavar="SPEC", default="auto"),
         _option("--direction", choices=("to-server", "to-client")),
         _port,
         _host,

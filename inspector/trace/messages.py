@@ -6,6 +6,7 @@ from typing import NamedTuple
 from inspector.calls.call import RECEIVING, SENDING
 from inspector.calls.matching import SidedCall
 from inspector.framing.framer import Framer, FramingError, Message
+from inspector.framing.infer import Inference, infer
 from inspector.tcp.reassembly import Gap, Piece
 from inspector.tcp.states import Side
 from inspector.trace.trace import Trace
@@ -35,6 +36,16 @@ class MessageStream(NamedTuple):
     receives: list[Span]
     gaps: list[Gap]
     problem: FramingError | None
+
+
+def inferred(trace: Trace, number: int) -> Inference:
+    """The framing of a conversation, from its bytes and from where its segments begin."""
+    data, starts = (bytearray(), bytearray()), ([0], [0])
+    for side, part in trace.stream(number):
+        starts[side].append(len(data[side]))
+        data[side].extend(part.data if isinstance(part, Piece) else bytes(part.end - part.start))
+    to_server, to_client = ((bytes(data[side]), starts[side]) for side in Side)
+    return infer(to_server, to_client)
 
 
 def message_streams(

@@ -1,0 +1,84 @@
+"""The framing of a stream found from its bytes: the right one, or none."""
+
+import struct
+from random import Random
+
+import pytest
+
+from inspector.capture import bundled
+from inspector.cli import main
+from inspector.framing.infer import infer
+from inspector.trace.messages import inferred
+from inspector.trace.trace import Trace
+
+WORDS = [b"hello", b"how are you", "你好".encode(), b"fine, and you?", b"bye"]
+
+
+@pytest.mark.parametrize(
+    ("name", "conversation", "framing"),
+    [
+        ("frames", 1, "length:!I"),
+        ("http", 1, "http"),
+        ("fetch", 3, "http"),
+        ("tls", 1, "tls"),
+        ("chat", 1, "line"),
+        ("hello", 1, None),
+        ("sticky", 1, None),
+        ("split-utf8", 1, None),
+        ("slow-reader", 1, None),
+    ],
+)
+def test_real_conversations(name: str, conversation: int, framing: str | None) -> None:
+    path = bundled.find(name)
+    assert path is not None
+    with Trace.read(str(path)) as trace:
+        best, _ = inferred(trace, conversation)
+    assert (None if best is None else best.framing) == framing
+
+
+@pytest.mark.parametrize("layout", ["!H", "<H", "!I", "<I", "!Q", "<Q"])
+@pytest.mark.parametrize("counted", [False, True])
+def test_length_prefixes_of_every_form(layout: str, counted: bool) -> None:
+    extra = struct.calcsize(layout) if counted else 0
+    data = b"".join(struct.pack(layout, len(word) + extra) + word for word in WORDS)
+    best, next_best = infer((data, ()))
+    assert best is not None
+    assert best.framing == f"length:{layout}{',header' if counted else ''}"
+    assert best.messages == len(WORDS)
+    assert next_best is None or next_best.bits < best.bits
+
+
+def test_a_length_of_one_byte_needs_segments_or_text_to_be_believed() -> None:
+    dice = Random(1)
+    messages = [bytes([size]) + dice.randbytes(size) for size in (40, 7, 200, 90, 12, 33)]
+    data = b"".join(messages)
+    starts = [sum(map(len, messages[:at])) for at in range(1, len(messages))]
+    best, _ = infer((data, starts))
+    assert best is not None
+    assert best.framing == "length:!B"
+    assert infer((data, ())).best is None
+
+
+def test_nothing_is_claimed_of_bytes_without_a_framing() -> None:
+    dice = Random(2)
+    claimed = 0
+    for _ in range(300):
+        both = [(dice.randbytes(dice.randrange(1, 3000)), range(0, 3000, 500)) for _ in range(2)]
+        claimed += infer(both[0], both[1]).best is not None
+    assert claimed <= 1  # by chance a length of one byte leads to the end in both directions
+    assert infer((b"", ())).best is None
+    assert infer((bytes(5000), range(0, 5000, 100))).best is None
+
+
+def test_a_stream_that_is_too_long_is_judged_by_its_beginning() -> None:
+    word = struct.pack("!I", 96) + bytes(range(96))
+    best, _ = infer((word * 5000, ()))
+    assert best is not None
+    assert best.framing == "length:!I"
+
+
+def test_the_command_says_how_it_was_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["messages", "frames", "--width", "100"]) == 0
+    assert "found: all 4 messages of both directions fit to the last byte" in capsys.readouterr().out
+    assert main(["messages", "hello", "--width", "100"]) == 0
+    assert "none fits" in capsys.readouterr().out
