@@ -101,6 +101,9 @@ def test_an_unknown_framing_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     assert "json-lines" in capsys.readouterr().err
 
 
-def test_a_capture_without_tcp_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["messages", "udp", "--framing", "raw"]) == 0
-    assert capsys.readouterr().out == ""
+def test_datagrams_are_messages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["messages", "udp", "--json"]) == 0
+    messages = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(message["direction"], message["end"]) for message in messages] == [("to-server", 6), ("to-client", 6)]
+    assert [message["segments"] for message in messages] == [[1], [2]]
+    assert all(message["sends"] and message["receives"] for message in messages)

@@ -13,7 +13,7 @@ from inspector.text import say
 from inspector.text.problems import UsageProblem
 from inspector.trace.calls import conversation_calls
 from inspector.trace.conversation import Conversation
-from inspector.trace.messages import MessageStream, Span, inferred, message_streams
+from inspector.trace.messages import MessageStream, Span, datagram_streams, inferred, message_streams
 from inspector.trace.trace import Trace
 from inspector.views.line import Line, line_in_ascii
 from inspector.views.messages import stream_picture
@@ -50,15 +50,17 @@ def _streams(trace: Trace, options: argparse.Namespace) -> Iterator[tuple[Conver
     """The directions asked for, each with what is to be said of its framing."""
     index = CallIndex(calls_beside(options.file))
     for conversation in chosen_conversations(trace, options):
-        if conversation.protocol != "TCP":
-            continue
         if not conversation.payload_bytes:
             if options.conversation is not None:
                 tell(say("messages.no_stream", number=conversation.number))
             continue
-        framing, words = _framing(trace, conversation.number, options.framing)
         calls = conversation_calls(index, conversation, trace.rows(conversation.number, 0)[0])
-        for stream in message_streams(trace, conversation.number, _opener(framing), calls):
+        if conversation.protocol == "TCP":
+            framing, words = _framing(trace, conversation.number, options.framing)
+            streams = message_streams(trace, conversation.number, _opener(framing), calls)
+        else:
+            words, streams = say("messages.datagrams"), datagram_streams(trace, conversation.number, calls)
+        for stream in streams:
             if stream.data and options.direction in (None, _DIRECTIONS[stream.sender]):
                 yield conversation, stream, words
 

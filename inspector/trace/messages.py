@@ -38,6 +38,28 @@ class MessageStream(NamedTuple):
     problem: FramingError | None
 
 
+def datagram_streams(trace: Trace, number: int, calls: Sequence[SidedCall]) -> tuple[MessageStream, MessageStream]:
+    """Both directions of datagrams: each is a message, and a segment of its own."""
+    pieces: tuple[list[Piece], list[Piece]] = ([], [])
+    for side, part in trace.stream(number):
+        if isinstance(part, Piece):
+            pieces[side].append(part)
+    client, server = (_of_datagrams(side, pieces[side], calls) for side in Side)
+    return client, server
+
+
+def _of_datagrams(side: Side, pieces: Sequence[Piece], calls: Sequence[SidedCall]) -> MessageStream:
+    """Calls are only shown as far as they take whole datagrams: what is cut off or dropped leaves no offsets."""
+    bounds = {0, *(piece.start + len(piece.data) for piece in pieces)}
+    messages = [Message(piece.start, piece.start + len(piece.data), piece.start) for piece in pieces]
+    segments = [Span(message.start, message.end, piece.packet) for message, piece in zip(messages, pieces, strict=True)]
+    moved = (_spans(calls, of, names) for of, names in ((side, SENDING), (side.other, RECEIVING)))
+    sends, receives = ([span for span in spans if {span.start, span.end} <= bounds] for spans in moved)
+    return MessageStream(
+        side, b"".join([piece.data for piece in pieces]), messages, segments, sends, receives, [], None
+    )
+
+
 def inferred(trace: Trace, number: int) -> Inference:
     """The framing of a conversation, from its bytes and from where its segments begin."""
     data, starts = (bytearray(), bytearray()), ([0], [0])
