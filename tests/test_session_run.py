@@ -209,3 +209,13 @@ def test_the_ordinary_network_needs_the_right_to_capture() -> None:
     assert ended.returncode == 1
     assert "sudo" in ended.stderr
     assert "--host-network" in ended.stderr
+
+
+def test_a_server_that_is_stopped_is_not_shown_to_fail(programs: tuple[list[str], list[str]]) -> None:
+    server, client = programs
+    code = Path(server[1]).read_text()
+    Path(server[1]).write_text(f"import atexit; atexit.register(print, 'goodbye')\n{code}")
+    ended = run("--", *server, "--and", *client)
+    assert "goodbye" in ended.stderr
+    assert "KeyboardInterrupt" not in ended.stderr
+    assert "Traceback" not in ended.stderr

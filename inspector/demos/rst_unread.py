@@ -1,7 +1,8 @@
-"""Closing with something unread: a reset instead of a FIN, and the peer loses what it has not read yet.
+"""Closing with something unread: a reset instead of a FIN.
 
 The server closes although bytes wait in its receive buffer. Its kernel tells the client that they were never read:
-RST. The client's next recv() raises ConnectionResetError. Read to the end before you close.
+RST. The client's next recv() raises ConnectionResetError. Had the server answered before, that answer could be lost
+too: RFC 9293 flushes all queues at a reset (Linux still hands over what has arrived). Read to the end before you close.
 """
 
 import socket

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -35,6 +36,9 @@ _USER = "inspector.capture.privileges:drop_to_invoking_user"
 _LISTENS_WITHIN_S = 5.0
 _LOOK_EVERY_S = 0.02
 _LAST_WORDS_S = 0.3  # for what the others still have to say when the last program has ended
+_MOST_LAST_WORDS = 1 << 20
+# Python's answer to the SIGINT that we send; it says nothing about the program.
+_OWN_INTERRUPT = re.compile(rb"Traceback \(most recent call last\):\n(?: .*\n)*KeyboardInterrupt\n?")
 _SIGNALLED = 128
 _SOCKETS_OF_A_PROGRAM = 1_000_000  # numbers them apart from those of other programs
 _DEMO_LONGEST_S = 30.0
@@ -219,9 +223,15 @@ class Run:
         pump.start()
 
     def _pump(self, label: str, descriptor: int) -> None:
+        last_words = b""  # what it says once it was told to stop
         with os.fdopen(descriptor, "rb", buffering=0) as source:
             while piece := source.read(65_536):
-                self._output(label, piece)
+                if self._next_signal_s and len(last_words) < _MOST_LAST_WORDS:
+                    last_words += piece
+                else:
+                    self._output(label, piece)
+        if last_words := _OWN_INTERRUPT.sub(b"", last_words):
+            self._output(label, last_words)
 
     def _await_socket(self, program: Program, label: str) -> None:
         """Until somebody in the private network listens on a port, or has connected from one, not used before."""
