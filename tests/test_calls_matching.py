@@ -118,6 +118,30 @@ def test_a_fork_has_the_sockets_of_its_parent() -> None:
     assert (calls[-1].process, calls[-1].local, calls[-1].remote) == (7, SERVER, CLIENT)
 
 
+def test_another_listener_at_the_same_port_is_not_that_of_the_connection() -> None:
+    """One server after the other; a third that fails to bind is shown where it failed."""
+    calls = CallResolver().feed(
+        [
+            *CONVERSATION[:5],
+            recorded(1, 210, "close", 4),
+            recorded(1, 211, "close", 3),
+            recorded(1, 220, "socket", 3, 3, text="AF_INET|SOCK_STREAM"),
+            recorded(1, 221, "bind", 3, text="127.0.0.1|8001", answer="127.0.0.1|8001"),
+            recorded(1, 222, "listen", 3, asked=7),
+            recorded(1, 223, "accept", 3, 4, answer="127.0.0.1|8001|127.0.0.1|50005"),
+            recorded(5, 230, "socket", 9, 9, text="AF_INET|SOCK_STREAM"),
+            recorded(5, 231, "bind", 9, text="127.0.0.1|8001", error="EADDRINUSE"),
+        ]
+    )
+    index = CallIndex(calls)
+    first, second = (
+        [call for _, call in index.of("TCP", client, SERVER, (120, 245)) if call.name in ("listen", "bind")]
+        for client in (CLIENT, ("127.0.0.1", 50005))
+    )
+    assert [(call.name, call.asked) for call in first] == [("bind", None), ("listen", 5), ("bind", None)]
+    assert [(call.name, call.asked) for call in second] == [("bind", None), ("listen", 7), ("bind", None)]
+
+
 def test_what_is_only_looked_at_is_not_read() -> None:
     calls = CallResolver().feed(
         [

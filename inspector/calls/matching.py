@@ -79,7 +79,22 @@ class CallIndex:
             side = _side(call, client, server)
             if side is not None and (call.name in _PREPARING or _is_near(call, span_ns)):
                 chosen[call.process, call.thread, call.enter_ns, call.name] = side, call
-        return sorted(chosen.values(), key=lambda sided: sided[1].enter_ns)
+        return _of_own_listener(sorted(chosen.values(), key=lambda sided: sided[1].enter_ns), client)
+
+
+def _of_own_listener(sided: list[tuple[Side, SocketCall]], client: Address) -> list[tuple[Side, SocketCall]]:
+    """Without the calls of other listeners that had the port before or after the one that accepted the client."""
+    accept = next((call for _, call in sided if call.name == "accept" and call.remote == client), None)
+    if accept is None:
+        return sided
+    of_listeners = [call for _, call in sided if call.remote is None and call.socket]
+    own = [
+        call.socket
+        for call in of_listeners
+        if (call.process, call.fd) == (accept.process, accept.fd) and call.enter_ns <= accept.enter_ns
+    ]
+    others = {call.socket for call in of_listeners if call.name == "listen" and not call.error} - set(own[-1:])
+    return [(side, call) for side, call in sided if call.remote is not None or call.socket not in others]
 
 
 def _place(call: SocketCall) -> _Place:

@@ -142,7 +142,7 @@ def _socket_call(call: RecordedCall, socket: _Socket, remote: Address | None = N
         returned=None if call.returned_ns is None or error else call.result,
         error=error,
         protocol=socket.protocol,
-        local=socket.local,
+        local=socket.local or (_address(call.text) if call.name == "bind" else None),
         remote=remote or socket.remote,
         detail=call.text,
         data=call.data,

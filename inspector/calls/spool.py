@@ -19,6 +19,7 @@ from inspector.calls.injected.inspector_recorder import (
     RETURNED,
     SLOT_BYTES,
     TEXT_AT,
+    TIMED_OUT,
     VOID,
 )
 
@@ -107,6 +108,12 @@ class CallSpool:
                 return
 
 
+def _error_name(number: int) -> str:
+    if number == TIMED_OUT:
+        return "timeout"
+    return errno.errorcode.get(number, str(number)) if number else ""
+
+
 def _read(process: int, slot: bytes) -> RecordedCall:
     state, name, error, fd, thread, entered_ns, asked, text_bytes, data_bytes = ENTRY.unpack_from(slot)
     returned_ns, result, answer_bytes = EXIT.unpack_from(slot, EXIT_AT) if state == RETURNED else (None, -1, 0)
@@ -119,7 +126,7 @@ def _read(process: int, slot: bytes) -> RecordedCall:
         returned_ns,
         asked,
         result,
-        errno.errorcode.get(error, str(error)) if error else "",
+        _error_name(error),
         slot[TEXT_AT : TEXT_AT + text_bytes].decode("utf-8", "replace"),
         slot[ANSWER_AT : ANSWER_AT + answer_bytes].decode("utf-8", "replace"),
         slot[DATA_AT : DATA_AT + data_bytes],

@@ -44,6 +44,7 @@ _LOCAL = re.compile(r"(.+):(\d+)")
 _TARGET = re.compile(r'htons\((\d+)\).*?"([^"]*)"')
 _STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 _SIZE = re.compile(r"(?:\"(?:\.\.\.)?|NULL|0x[0-9a-f]+|\]), (\d+)")
+_LINGER = re.compile(r"SO_LINGER, \{l?_?onoff=(\d+), l?_?linger=(\d+)\}")
 _FLAG = re.compile(r"MSG_[A-Z_]+")
 _HOW = {"SHUT_RD": 0, "SHUT_WR": 1, "SHUT_RDWR": 2}
 _MAPPED = "::ffff:"
@@ -276,6 +277,8 @@ def _detail(name: str, arguments: str, target: Address | None) -> str:
     if target is not None:
         return f"{target[0]}|{target[1]}"
     if name == "setsockopt":
+        if (linger := _LINGER.search(arguments)) is not None:
+            return f"SO_LINGER={f'{linger[2]} s' if linger[1] != '0' else 'off'}"
         words = arguments.split(", ")
         return f"{words[2]}={words[3].strip('[]')}" if len(words) > 3 else ""
     return ""

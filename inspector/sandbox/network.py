@@ -118,13 +118,19 @@ class PrivateNetwork:
         self._control, other_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _CHANNEL_BUFFER_BYTES)
         with other_end:
-            self._helper = subprocess.Popen(
-                _helper_command(str(other_end.fileno()), json.dumps(self._settings)),
-                pass_fds=[other_end.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                process_group=0,
-            )
+            try:
+                self._helper = subprocess.Popen(
+                    _helper_command(str(other_end.fileno()), json.dumps(self._settings)),
+                    pass_fds=[other_end.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    process_group=0,
+                )
+            except OSError as error:  # an interpreter in a folder that is closed by now
+                self._control.close()
+                raise LiveProblem(
+                    "sandbox.cannot_start", program=sys.executable, file=sys.executable, reason=error.strerror
+                ) from None
         try:
             self._await_helper()
         except BaseException:

@@ -10,7 +10,7 @@ from inspector.views.safe_text import cells, is_text, safe_line, safe_text
 _EXPLAINED = frozenset(
     (
         *("EAGAIN", "EINPROGRESS", "ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "EADDRINUSE", "ENOTCONN"),
-        *("EISCONN", "EMSGSIZE", "EHOSTUNREACH", "ENETUNREACH", "EINTR", "EBADF", "EADDRNOTAVAIL"),
+        *("EISCONN", "EMSGSIZE", "EHOSTUNREACH", "ENETUNREACH", "EINTR", "EBADF", "EADDRNOTAVAIL", "timeout"),
     )
 )
 NOT_YET = ("EAGAIN", "EINPROGRESS")

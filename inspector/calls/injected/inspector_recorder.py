@@ -8,7 +8,6 @@ last call stands there as entered. A slot's number comes from one counter, so th
 Imports the standard library only: it runs in programs that have no ``inspector``.
 """
 
-import errno
 import functools
 import mmap
 import os
@@ -51,7 +50,7 @@ _ERROR_AT = 2
 _LEAST_DESCRIPTOR = 60
 
 _CODE = {name: index for index, name in enumerate(NAMES)}
-_TIMED_OUT = errno.ETIMEDOUT
+TIMED_OUT = 0xFFFF  # Python's own timeout, which has no errno
 _RECEIVE_FLAGS = {
     name: int(getattr(socket, name))
     for name in ("MSG_PEEK", "MSG_WAITALL", "MSG_DONTWAIT", "MSG_OOB", "MSG_TRUNC", "MSG_ERRQUEUE")
@@ -147,7 +146,7 @@ def begin(folder: str) -> None:
 
 def _error_number(error: BaseException) -> int:
     if isinstance(error, TimeoutError):
-        return _TIMED_OUT  # Python's own timeout has no errno
+        return error.errno or TIMED_OUT
     return (error.errno or 0) if isinstance(error, OSError) else 0
 
 
@@ -217,6 +216,9 @@ def _option(_sock: Any, level: int, option: int, value: Any = None, *_: Any) -> 
         raise ValueError  # it does not change the wire: not recorded
     if isinstance(value, int):
         return value, f"{name}={value}", b""
+    if name == "SO_LINGER":
+        on, seconds = struct.unpack("ii", bytes(value))
+        return seconds, f"{name}={f'{seconds} s' if on else 'off'}", b""
     return -1, f"{name}={bytes(value).hex()}", b""
 
 
