@@ -14,6 +14,8 @@ from inspector.tcp.reassembly import Gap
 from inspector.tcp.states import Known, Side
 from inspector.trace.conversation import Conversation, Endpoint
 from inspector.trace.messages import MessageStream, Span
+from inspector.views.line import Line, line_in_ascii
+from inspector.views.line import Span as Text
 from inspector.views.message_findings import findings
 from inspector.views.messages import stream_picture
 
@@ -82,6 +84,7 @@ def test_rows_stand_under_each_other_and_keep_the_width(
     drawn = stream_picture(CONVERSATION, stream(framing, pieces, receives=receives), framing, width)
     lines = [line.text.rstrip() for line in drawn]
     assert max(map(cell_len, lines)) <= width
+    assert all(line_in_ascii(Line((Text(line),))).text.isascii() for line in lines)
     segments = [line for line in lines if line.startswith("segments")]
     received = [line for line in lines if line.startswith("recv()")]
     assert [len(line) for line in segments] == [len(line) for line in received]

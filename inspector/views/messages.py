@@ -37,7 +37,7 @@ class _Item(NamedTuple):
 def stream_picture(conversation: Conversation, stream: MessageStream, framing: str, width: int) -> Iterator[Line]:
     """The heading, the rows wrapped to the width, and what is to be said about them."""
     ends = f"{conversation.protocol} {conversation.number}  {conversation.client} → {conversation.server}"
-    for text in (ends, *wrapped(_heading(stream, framing), width, " · ")):
+    for text in (ends, *wrapped(" · ".join(_heading(stream, framing)).split(" "), width, " ")):
         yield line_of([Span(text, "head")])
     yield Line()
     rows = _rows(stream)
@@ -79,7 +79,7 @@ def _rows(stream: MessageStream) -> list[tuple[str, list[_Item]]]:
             label = " ".join([*([m.kind] if m.kind else []), f"{count(m.end - body)} B"])
             style = "label.payload" if m.complete else "label.problem"
             fill = "═" if m.complete else "┄"
-            messages.append(_Item(body, m.end, "╪" if body > m.start else "╞", fill, label, style))
+            messages.append(_Item(body, m.end, "╤" if body > m.start else "╞", fill, label, style))
     rows = [(say("messages.messages"), messages), (say("messages.segments"), _carried(stream.segments))]
     if stream.sends:
         rows.append((say("messages.sends"), _carried(stream.sends)))
