@@ -78,7 +78,7 @@ def test_a_stream_that_is_too_long_is_judged_by_its_beginning() -> None:
 
 
 def test_the_command_says_how_it_was_found(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["messages", "frames", "--width", "100"]) == 0
+    assert main(["messages", "frames", "--width", "160"]) == 0
     assert "found: all 4 messages of both directions fit to the last byte" in capsys.readouterr().out
     assert main(["messages", "hello", "--width", "100"]) == 0
     assert "none fits" in capsys.readouterr().out
