@@ -1,6 +1,8 @@
 """Messages against segments and calls: pictures of bundled captures, and what is said about them."""
 
 import json
+import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,12 +10,14 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from test_views_golden import check
 
+from inspector.capture import bundled
 from inspector.cli import main
 from inspector.framing.registry import opener
 from inspector.tcp.reassembly import Gap
 from inspector.tcp.states import Known, Side
 from inspector.trace.conversation import Conversation, Endpoint
 from inspector.trace.messages import MessageStream, Span
+from inspector.trace.trace import Trace
 from inspector.views.line import Line, line_in_ascii
 from inspector.views.line import Span as Text
 from inspector.views.message_findings import findings
@@ -110,3 +114,25 @@ def test_datagrams_are_messages(capsys: pytest.CaptureFixture[str]) -> None:
     assert [(message["direction"], message["end"]) for message in messages] == [("to-server", 6), ("to-client", 6)]
     assert [message["segments"] for message in messages] == [[1], [2]]
     assert all(message["sends"] and message["receives"] for message in messages)
+
+
+def test_a_capture_that_claims_gigabytes_is_missing_costs_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = bundled.find("sticky")
+    assert path is not None
+    with Trace.read(str(path)) as trace:
+        columns = trace.columns
+        at = int(columns.position[5]) + int(columns.transport_offset[5]) + 4  # the second "world": its sequence number
+        seq = int(columns.seq[5])
+    data = bytearray(path.read_bytes())
+    data[at : at + 4] = ((seq + 900_000_000) % 2**32).to_bytes(4, "big")
+    hostile = tmp_path / "hostile.pcapng"
+    hostile.write_bytes(data)
+    tracemalloc.start()
+    try:
+        assert main(["messages", str(hostile), "--width", "100"]) == 0
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+    assert "were not captured: what is behind them is not shown" in capsys.readouterr().out

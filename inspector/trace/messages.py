@@ -11,6 +11,8 @@ from inspector.tcp.reassembly import Gap, Piece
 from inspector.tcp.states import Side
 from inspector.trace.trace import Trace
 
+_LARGEST_GAP = 1 << 20  # hostile captures claim gigabytes
+
 
 class Span(NamedTuple):
     """Bytes of the stream from, up to, and what carried them: a packet's number or a call."""
@@ -36,6 +38,7 @@ class MessageStream(NamedTuple):
     receives: list[Span]
     gaps: list[Gap]
     problem: FramingError | None
+    stops: Gap | None = None  # a gap so large that what is behind it is not looked at
 
 
 def datagram_streams(trace: Trace, number: int, calls: Sequence[SidedCall]) -> tuple[MessageStream, MessageStream]:
@@ -63,9 +66,14 @@ def _of_datagrams(side: Side, pieces: Sequence[Piece], calls: Sequence[SidedCall
 def inferred(trace: Trace, number: int) -> Inference:
     """The framing of a conversation, from its bytes and from where its segments begin."""
     data, starts = (bytearray(), bytearray()), ([0], [0])
+    over: set[Side] = set()
     for side, part in trace.stream(number):
-        starts[side].append(len(data[side]))
-        data[side].extend(part.data if isinstance(part, Piece) else bytes(part.end - part.start))
+        size = len(part.data) if isinstance(part, Piece) else part.end - part.start
+        if size > _LARGEST_GAP and isinstance(part, Gap):
+            over.add(side)
+        if side not in over:
+            starts[side].append(len(data[side]))
+            data[side].extend(part.data if isinstance(part, Piece) else bytes(size))
     to_server, to_client = ((bytes(data[side]), starts[side]) for side in Side)
     return infer(to_server, to_client)
 
@@ -90,8 +98,13 @@ class _Direction:
         self._messages: list[Message] = []
         self._segments: list[Span] = []
         self._gaps: list[Gap] = []
+        self._stops: Gap | None = None
 
     def add(self, part: Piece | Gap) -> None:
+        if isinstance(part, Gap) and part.end - part.start > _LARGEST_GAP:
+            self._stops = self._stops or part
+        if self._stops is not None:
+            return
         if isinstance(part, Piece):
             data = part.data
             self._segments.append(Span(part.start, part.start + len(data), packet=part.packet))
@@ -105,7 +118,7 @@ class _Direction:
         messages = [*self._messages, *self._framer.finish()]
         sends, receives = _spans(calls, side, SENDING), _spans(calls, side.other, RECEIVING)
         parts = (messages, self._segments, sends, receives, self._gaps)
-        return MessageStream(side, bytes(self._data), *parts, self._framer.problem)
+        return MessageStream(side, bytes(self._data), *parts, self._framer.problem, self._stops)
 
 
 def _spans(calls: Sequence[SidedCall], side: Side, names: frozenset[str]) -> list[Span]:

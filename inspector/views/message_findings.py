@@ -19,9 +19,11 @@ def findings(stream: MessageStream) -> Iterator[str]:
     yield from islice(_receives(stream), _MOST_OF_A_KIND)
     for gap in islice(stream.gaps, _MOST_OF_A_KIND):
         yield say("messages.has_gap", start=count(gap.start), end=count(gap.end))
+    if stream.stops is not None:
+        yield say("messages.stops", start=count(stream.stops.start), bytes=count(stream.stops.end - stream.stops.start))
     if stream.problem is not None:
         yield say("messages.does_not_fit", offset=count(stream.problem.offset))
-    elif stream.messages and not stream.messages[-1].complete:
+    elif stream.messages and not stream.messages[-1].complete and stream.stops is None:
         last = stream.messages[-1]
         yield say("messages.never_came", number=len(stream.messages), bytes=count(last.end - last.start))
 
