@@ -2,7 +2,14 @@
 
 from typing import NamedTuple
 
+_MAPPED = "::ffff:"
+
 Address = tuple[str, int]  # host as text, port
+
+
+def plain_host(host: str) -> str:
+    """A host as it is on the wire: IPv4 behind an IPv6 socket is IPv4 (ipv6(7))."""
+    return host.removeprefix(_MAPPED) if host.startswith(_MAPPED) and "." in host else host
 
 
 class ReadySocket(NamedTuple):

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
-from inspector.calls.call import WAITING, Address, ReadySocket, SocketCall
+from inspector.calls.call import WAITING, Address, ReadySocket, SocketCall, plain_host
 from inspector.calls.injected.inspector_recorder import ANSWER_BYTES, TEXT_BYTES
 from inspector.calls.spool import RecordedCall
 
 _PROTOCOLS = {"SOCK_STREAM": "TCP", "SOCK_DGRAM": "UDP"}
 _FAMILIES = ("AF_INET", "AF_INET6")
-_MAPPED = "::ffff:"
 
 
 @dataclass
@@ -151,8 +150,7 @@ def _socket_call(call: RecordedCall, socket: _Socket, remote: Address | None = N
 
 def _address(text: str) -> Address | None:
     host, _, port = text.partition("|")
-    host = host.removeprefix(_MAPPED) if host.startswith(_MAPPED) and "." in host else host
-    return (host, int(port)) if host and port.isdecimal() else None
+    return (plain_host(host), int(port)) if host and port.isdecimal() else None
 
 
 def _ready(call: RecordedCall, sockets: Mapping[int, _Socket]) -> Iterator[ReadySocket]:

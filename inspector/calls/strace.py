@@ -7,9 +7,8 @@ descriptor was before it had any. All processes and threads of one program share
 import re
 from collections.abc import Iterable, Iterator
 from itertools import count
-from pathlib import Path
 
-from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, ReadySocket, SocketCall
+from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, ReadySocket, SocketCall, plain_host
 from inspector.calls.injected.inspector_recorder import WIRE_OPTIONS
 from inspector.text.problems import LiveProblem
 
@@ -47,7 +46,6 @@ _SIZE = re.compile(r"(?:\"(?:\.\.\.)?|NULL|0x[0-9a-f]+|\]), (\d+)")
 _LINGER = re.compile(r"SO_LINGER, \{l?_?onoff=(\d+), l?_?linger=(\d+)\}")
 _FLAG = re.compile(r"MSG_[A-Z_]+")
 _HOW = {"SHUT_RD": 0, "SHUT_WR": 1, "SHUT_RDWR": 2}
-_MAPPED = "::ffff:"
 
 
 def traced(argv: list[str], strace: str | None, output: str) -> list[str]:
@@ -79,6 +77,12 @@ class StraceReader:
         self._seen: dict[int, ReadySocket] = {}  # network sockets as they were last told, by descriptor
         self._polled: dict[int, dict[int, int]] = {}  # by epoll descriptor: its sockets, by what it calls them
         self._unfinished: dict[int, tuple[int, str]] = {}  # by thread: when it was entered, its text
+        self._rest = b""  # of a line that is not complete
+
+    def feed_bytes(self, data: bytes) -> Iterator[SocketCall]:
+        """As ``feed``, for what was written since the last time, wherever it ends."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return self.feed(line.decode("ascii", "replace") for line in lines)
 
     def feed(self, lines: Iterable[str]) -> Iterator[SocketCall]:
         """The calls that have returned, each when its thread's next line is there."""
@@ -205,29 +209,6 @@ class StraceReader:
         return self._sockets[fd]
 
 
-class StraceFile:
-    """Follows the file that strace writes for one program."""
-
-    def __init__(self, path: Path, first_socket: int) -> None:
-        self._file = path.open("rb")
-        self._reader = StraceReader(first_socket)
-        self._rest = b""
-
-    def news(self) -> Iterator[SocketCall]:
-        """The calls that have returned since the last time, as far as their lines are complete."""
-        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
-        yield from self._reader.feed(line.decode("ascii", "replace") for line in lines)
-
-    def finish(self) -> Iterator[SocketCall]:
-        """All the rest."""
-        yield from self.news()
-        yield from self._reader.finish()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
 def _bits(events: str) -> int:
     return sum({_BITS.get(event.removeprefix("E").removeprefix("POLL"), 0) for event in events.split("|")})
 
@@ -251,9 +232,7 @@ def _ends(text: str) -> tuple[Address | None, Address | None]:
 
 
 def _address(host: str, port: str) -> Address:
-    host = host.strip("[]")
-    host = host.removeprefix(_MAPPED) if host.startswith(_MAPPED) and "." in host else host
-    return host, int(port)
+    return plain_host(host.strip("[]")), int(port)
 
 
 def _target(arguments: str) -> Address | None:

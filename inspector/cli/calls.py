@@ -12,7 +12,6 @@ from inspector.text import say
 from inspector.trace.calls import conversation_calls
 from inspector.trace.trace import Trace
 from inspector.views.call_list import ListedCall, call_lines
-from inspector.views.line import line_in_ascii
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             painter = painter_for(options)
             lines = call_lines(calls, painter.width, ascii_only=painter.ascii)
-            painter.paint_all(map(line_in_ascii, lines) if painter.ascii else lines)
+            painter.paint_all(lines)
         return exit_status(trace)
 
 

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         return _run_live(demo, variant, painter, drawing, options)
     except RightProblem as forbidden:
         status = _show_recorded(demo, variant, options, forbidden)
-        _lesson(demo, variant, painter, drawing)
+        _lesson(demo, variant, painter)
         return status
 
 
@@ -47,14 +47,14 @@ def _about(name: str) -> str:
     return say(f"demo.{name.replace('-', '_')}")
 
 
-def _lesson(demo: Demo, variant: str, painter: Painter, drawing: LadderOptions) -> None:
+def _lesson(demo: Demo, variant: str, painter: Painter) -> None:
     """What happened and what it teaches, under the picture."""
     name = demo.name.replace("-", "_")
     texts = [(say(f"demo.{part}_title"), say(f"demo.{name}_{part}")) for part in ("steps", "lesson")]
     others = [f"inspector demo {demo.name} --variant {other}" for other in demo.variants if other != variant]
     if others:
         texts.append((say("demo.variants_title"), "; ".join(others)))
-    painter.paint_all(paragraphs(texts, painter.width, ascii_only=drawing.ascii))
+    painter.paint_all(paragraphs(texts, painter.width))
 
 
 def _run_live(demo: Demo, variant: str, painter: Painter, drawing: LadderOptions, options: argparse.Namespace) -> int:
@@ -62,7 +62,7 @@ def _run_live(demo: Demo, variant: str, painter: Painter, drawing: LadderOptions
     with demo_run(demo, variant, output.write, write=options.write, overwrite=options.overwrite) as running:
         tell(say("demo.running", name=demo.name, about=_about(demo.name)))
         draw(running, painter, drawing, options.write)
-        _lesson(demo, variant, painter, drawing)
+        _lesson(demo, variant, painter)
         failures = [(label, status) for label, status in running.statuses() if status]
     for role, status in failures:
         tell(say("demo.failed", name=demo.name, role=role, status=status))

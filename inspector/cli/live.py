@@ -39,12 +39,8 @@ class LiveView:
         if conversation is None:
             self._painter.paint_all(packet_view((arrival.record,), self._painter.width))
             return
-        lines = []
-        ladder = self._ladders.get(conversation)
-        if ladder is None:
-            ladder = self._ladders[conversation] = self._kind(self._drawing)
-            lines += ladder.head(conversation.summary())
-        lines += ladder.feed(arrival.row)
+        ladder = self._ladder(conversation)
+        lines = ladder.feed(arrival.row)
         if _is_over(arrival.row) and conversation not in self._finished:
             self._finished[conversation] = True
             lines += ladder.finish(conversation.summary(), conversation.reader.end())
@@ -52,12 +48,17 @@ class LiveView:
 
     def show_call(self, news: LiveCall) -> None:
         """The lines of a call that was entered or has returned, in a conversation that has been shown."""
-        ladder = self._ladders.get(news.conversation)
-        if ladder is None:
-            ladder = self._ladders[news.conversation] = self._kind(self._drawing)
-            self._painter.paint_all(ladder.head(news.conversation.summary()))
+        ladder = self._ladder(news.conversation)
         if isinstance(ladder, LiveLadder):
             self._painter.paint_all(ladder.call(news.side, news.call, enters=news.enters, returns=news.returns))
+
+    def _ladder(self, conversation: LiveConversation) -> LiveLadder | Ladder:
+        """The ladder of a conversation; its head is painted when it is new."""
+        ladder = self._ladders.get(conversation)
+        if ladder is None:
+            ladder = self._ladders[conversation] = self._kind(self._drawing)
+            self._painter.paint_all(ladder.head(conversation.summary()))
+        return ladder
 
     def flush(self) -> None:
         """Let the lines be seen."""

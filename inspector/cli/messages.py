@@ -15,7 +15,7 @@ from inspector.trace.calls import conversation_calls
 from inspector.trace.conversation import Conversation
 from inspector.trace.messages import MessageStream, Span, datagram_streams, inferred, message_streams
 from inspector.trace.trace import Trace
-from inspector.views.line import Line, line_in_ascii
+from inspector.views.line import Line
 from inspector.views.messages import stream_picture
 
 _SCHEMA = 1
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
                 sys.stdout.writelines(f"{json.dumps(each)}\n" for each in _fields(conversation, stream))
                 continue
             lines = [*stream_picture(conversation, stream, framing, painter.width), Line()]
-            painter.paint_all(map(line_in_ascii, lines) if painter.ascii else lines)
+            painter.paint_all(lines)
         return exit_status(trace)
 
 

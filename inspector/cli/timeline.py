@@ -5,7 +5,6 @@ import argparse
 from inspector.cli.common import calls_beside, chosen_conversations, exit_status, opened_trace, tell
 from inspector.render.terminal import painter_for
 from inspector.text import say
-from inspector.views.line import line_in_ascii
 from inspector.views.timeline import Moment, activity, timeline_lines
 
 _MOST = 200
@@ -23,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
         }
         painter = painter_for(options)
         lines = timeline_lines(shown, moments, calls_beside(options.file), painter.width)
-        painter.paint_all(map(line_in_ascii, lines) if painter.ascii else lines)
+        painter.paint_all(lines)
         if len(shown) < len(conversations):
             tell(say("timeline.many", left=len(conversations) - len(shown), count=len(conversations)))
         return exit_status(trace)

@@ -7,17 +7,16 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from inspector.calls.call import SocketCall
 from inspector.calls.strace import StraceReader, attached
+from inspector.session.quiet import kernel_sockets
 from inspector.text.problems import LiveProblem
 
 _PROC = Path("/proc")
-_TABLES = ("tcp", "tcp6", "udp", "udp6")
-_LISTEN = "0A"  # include/net/tcp_states.h
 _PR_SET_PDEATHSIG = 1
 _ATTACHES_WITHIN_S = 5.0
 _LOOK_EVERY_S = 0.02
@@ -34,7 +33,9 @@ class Owner(NamedTuple):
 
 def owners(ports: Iterable[int]) -> list[Owner]:
     """Who listens on these ports, or has a datagram socket there; of other users' processes only root is told."""
-    inodes = _inodes(frozenset(ports))
+    asked = frozenset(ports)
+    sockets = kernel_sockets(_PROC / "net") or [] if asked else []
+    inodes = {f"socket:[{each.inode}]": each.port for each in sockets if each.reachable and each.port in asked}
     found = set()
     for folder in _PROC.glob("[0-9]*") if inodes else ():
         with contextlib.suppress(OSError):  # gone meanwhile, or another user's
@@ -44,19 +45,6 @@ def owners(ports: Iterable[int]) -> list[Owner]:
                     name = (folder / "comm").read_bytes().decode("utf-8", "replace").strip()
                     found.add(Owner(port, int(folder.name), name))
     return sorted(found)
-
-
-def _inodes(ports: frozenset[int]) -> dict[str, int]:
-    """Ports by what proc(5) calls their sockets."""
-    inodes = {}
-    for table in _TABLES:
-        with contextlib.suppress(OSError):
-            for fields in map(str.split, (_PROC / "net" / table).read_text().split("\n")[1:]):
-                if fields and (table.startswith("udp") or fields[3] == _LISTEN):
-                    port = int(fields[1].rpartition(":")[2], 16)
-                    if port in ports:
-                        inodes[f"socket:[{fields[9]}]"] = port
-    return inodes
 
 
 class AttachedProcess:
@@ -69,7 +57,6 @@ class AttachedProcess:
         if not (_PROC / str(process)).exists():
             raise LiveProblem("watch.no_process", process=process)
         self._reader = StraceReader()
-        self._rest = b""
         self._read_end, write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         libc = ctypes.CDLL(None)
@@ -92,7 +79,11 @@ class AttachedProcess:
 
     def new_calls(self) -> list[SocketCall]:
         """The calls that have returned since the last time."""
-        return list(self._reader.feed(self._lines()))
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            while piece := os.read(self._read_end, _PIECE_BYTES):
+                data += piece
+        return list(self._reader.feed_bytes(data))
 
     def last_calls(self) -> list[SocketCall]:
         """The rest, also what has not returned."""
@@ -106,12 +97,6 @@ class AttachedProcess:
         if self._strace.stderr is not None:
             self._strace.stderr.close()
         os.close(self._read_end)
-
-    def _lines(self) -> Iterator[str]:
-        with contextlib.suppress(BlockingIOError):
-            while piece := os.read(self._read_end, _PIECE_BYTES):
-                *lines, self._rest = (self._rest + piece).split(b"\n")
-                yield from (line.decode("ascii", "replace") for line in lines)
 
     def _await_attached(self, process: int) -> None:
         """Until strace is attached, or has said why not."""

@@ -2,9 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _CLOSE, _LISTEN = "07", "0A"  # include/net/tcp_states.h; CLOSE is bound and no more
 _TABLES = ("tcp", "tcp6", "udp", "udp6")
+
+
+class KernelSocket(NamedTuple):
+    """A socket as proc(5) lists it; ``reachable`` when it listens or takes datagrams."""
+
+    port: int
+    inode: str
+    reachable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +31,30 @@ def listening_ports() -> frozenset[int] | None:
 
 
 def local_ports(network: Path, *, listening: bool = False) -> frozenset[int] | None:
-    """Ports of all sockets, or of those that can be reached; None where it cannot be known.
+    """Ports of all sockets, or of those that can be reached; None where it cannot be known."""
+    sockets = kernel_sockets(network)
+    if sockets is None:
+        return None
+    return frozenset(each.port for each in sockets if each.reachable or not listening)
+
+
+def kernel_sockets(network: Path) -> list[KernelSocket] | None:
+    """The sockets that are more than bound; None where it cannot be known.
 
     ``network`` is the folder of proc(5) that shows the network meant: this machine's, or a private one.
     """
-    ports = set()
+    found = []
     for name in _TABLES:
         try:
             lines = (network / name).read_text(encoding="ascii").split("\n")[1:]
         except OSError:
             return None
-        for fields in map(str.split, lines):
-            if fields and (name.startswith("udp") or fields[3] == _LISTEN or (fields[3] != _CLOSE and not listening)):
-                ports.add(int(fields[1].rpartition(":")[2], 16))
-    return frozenset(ports)
+        for fields in filter(None, map(str.split, lines)):
+            datagrams, state = name.startswith("udp"), fields[3]
+            if datagrams or state != _CLOSE:
+                port = int(fields[1].rpartition(":")[2], 16)
+                found.append(KernelSocket(port, fields[9], datagrams or state == _LISTEN))
+    return found
 
 
 def reason(interface: str, ports: frozenset[int], captured: int) -> Quiet:

@@ -14,13 +14,13 @@ from enum import StrEnum
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from inspector import text
 from inspector.calls.call import SocketCall
 from inspector.calls.resolve import CallResolver
 from inspector.calls.spool import CallSpool, RecordedCall
-from inspector.calls.strace import StraceFile, traced
+from inspector.calls.strace import StraceReader, traced
 from inspector.capture.live import LiveCapture
 from inspector.capture.privileges import can_capture, drop_to_invoking_user, missing_right
 from inspector.demos import Demo
@@ -95,13 +95,19 @@ class Run:
     """
 
     def __init__(
-        self, commands: Sequence[Command], output: Output, surroundings: Surroundings | None = None, **saving: Any
+        self,
+        commands: Sequence[Command],
+        output: Output,
+        surroundings: Surroundings | None = None,
+        *,
+        write: str | None = None,
+        overwrite: bool = False,
     ) -> None:
-        """``saving``: ``write`` and ``overwrite`` of writer_for."""
         self._commands = commands
         self._output = output
         self._surroundings = surroundings or Surroundings()
-        self._saving = {"write": None, "overwrite": False} | saving
+        self._write = write
+        self._overwrite = overwrite
         self._network = self._surroundings.network()
         self._programs: list[Program] = []
         self._pumps: list[threading.Thread] = []
@@ -112,7 +118,7 @@ class Run:
         self._next_signal_s = 0.0
         self._recorded: dict[tuple[int, int, int], RecordedCall] = {}  # by process, thread, when it was entered
         self._resolver = CallResolver()  # of what ``new_calls`` has told
-        self._straced: dict[Path, StraceFile] = {}
+        self._straced: list[tuple[BinaryIO, StraceReader]] = []
         self._calls_of_strace: list[SocketCall] = []
         self.silent: list[str] = []  # labels of programs that never listened although another was to follow
 
@@ -129,7 +135,7 @@ class Run:
             self._spool = CallSpool(folder)
             stack.callback(self._spool.close)
             self._environment = {**os.environ, FOLDER_VARIABLE: str(folder)}
-            writer = writer_for(capture, self._saving["write"], overwrite=self._saving["overwrite"])
+            writer = writer_for(capture, self._write, overwrite=self._overwrite)
             self.session = LiveSession(capture, self._surroundings.selection, writer)
             stack.callback(self.session.close)
             self._stack = stack.pop_all()
@@ -138,7 +144,7 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in self._straced.values():
+        for file, _reader in self._straced:
             file.close()
         self._stack.close()
 
@@ -163,10 +169,8 @@ class Run:
     def new_calls(self) -> list[SocketCall]:
         """Calls entered or returned since the last time; one that has not returned comes again when it has."""
         calls = self._resolver.feed(self._poll())
-        for number, path in enumerate(sorted(self._folder.glob("*.strace")), start=1):
-            if path not in self._straced:
-                self._straced[path] = StraceFile(path, number * _SOCKETS_OF_A_PROGRAM)
-            news = list(self._straced[path].news())
+        for file, reader in self._straced:
+            news = list(reader.feed_bytes(file.read()))
             self._calls_of_strace += news
             calls += news
         return sorted(calls, key=attrgetter("enter_ns"))
@@ -174,7 +178,7 @@ class Run:
     def calls(self) -> list[SocketCall]:
         """The socket calls of the programs, in the order they were entered, once ``events`` has ended."""
         self.new_calls()
-        rest = [call for file in self._straced.values() for call in file.finish()]
+        rest = [call for _, reader in self._straced for call in reader.finish()]
         calls = CallResolver().feed(self._recorded.values())
         return sorted([*calls, *self._calls_of_strace, *rest], key=attrgetter("enter_ns"))
 
@@ -201,7 +205,10 @@ class Run:
         if command.recorder is Recorder.PYTHON:
             environment = self._spool.environment(environment)
         elif command.recorder is Recorder.STRACE and shutil.which(argv[0]):
-            argv = traced(argv, shutil.which("strace"), str(self._folder / f"{len(self._programs)}.strace"))
+            path = self._folder / f"{len(self._programs)}.strace"
+            argv = traced(argv, shutil.which("strace"), str(path))
+            path.touch()
+            self._straced.append((path.open("rb"), StraceReader((len(self._straced) + 1) * _SOCKETS_OF_A_PROGRAM)))
         is_last = len(self._programs) == len(self._commands) - 1
         read_end, write_end = os.pipe()
         try:
@@ -271,9 +278,9 @@ class Run:
                 program.signal(number)
 
 
-def demo_run(demo: Demo, variant: str, output: Output, **saving: Any) -> Run:
+def demo_run(demo: Demo, variant: str, output: Output, *, write: str | None = None, overwrite: bool = False) -> Run:
     """The programs of a demo; what is stuck is stopped."""
     commands = [Command(role, demo.command(role, variant)) for role in demo.roles]
     mtu = demo.mtu_of.get(variant)
     surroundings = Surroundings(mtu=mtu, net_admin=demo.net_admin, longest_s=_DEMO_LONGEST_S)
-    return Run(commands, output, surroundings, **saving)
+    return Run(commands, output, surroundings, write=write, overwrite=overwrite)

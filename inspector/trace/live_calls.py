@@ -76,9 +76,7 @@ class LiveCallMatcher:
             if call.name in WAITING:
                 yield from self._waits(call, returns)
                 continue
-            owner = self._owner(call)
-            if owner is None and any(self._owner(later) for later, _, _ in waiting[place:]):
-                owner = next(filter(None, (self._owner(later) for later, _, _ in waiting[place:])))
+            owner = next(filter(None, (self._owner(later) for later, _, _ in waiting[place:])), None)
             if owner is None:
                 self._waiting[socket] = waiting[place:][-_KEPT_WAITING:]
                 return

@@ -6,14 +6,12 @@ from typing import NamedTuple
 from inspector.calls.matching import SidedCall
 from inspector.tcp.states import Known
 from inspector.text import say
-from inspector.views.call_words import NOT_YET, asked, came_back, explained
+from inspector.views.call_words import asked, came_back, explained, lasted, style_of
 from inspector.views.ladder_layout import clipped, relative_time
 from inspector.views.line import Line, Span, line_of
-from inspector.views.quantities import duration
 from inspector.views.safe_text import cells
 
 _PACKETS_NAMED = 4
-_LONG_NS = 10_000_000
 
 
 class ListedCall(NamedTuple):
@@ -38,13 +36,11 @@ def call_lines(calls: Iterable[ListedCall], width: int, *, ascii_only: bool) -> 
         reason = explained(call)
         if reason and cells(text) + cells(reason) + 3 <= room:
             text += f" ({reason})"
-        lasted_ns = 0 if call.exit_ns is None else call.exit_ns - call.enter_ns
-        lasted = f"  {duration(lasted_ns)}" if lasted_ns >= _LONG_NS else ""
-        if cells(text) + cells(lasted) <= room:
-            text += lasted
-        style = "call.error" if call.error and call.error not in NOT_YET else "call"
+        time = lasted(call)
+        if time and cells(text) + cells(time) + 2 <= room:
+            text += f"  {time}"
         padding = " " * (room - cells(text) + 1)
-        yield line_of([Span(head, "time"), Span(text, style), Span(padding), Span(links, "note")], number)
+        yield line_of([Span(head, "time"), Span(text, style_of(call)), Span(padding), Span(links, "note")], number)
 
 
 def _links(packets: tuple[int, ...], known: Known) -> str:

@@ -4,11 +4,9 @@ from typing import NamedTuple
 
 from inspector.calls.call import SocketCall
 from inspector.text import say
-from inspector.views.call_words import NOT_YET, asked, came_back, explained
-from inspector.views.quantities import duration
+from inspector.views.call_words import asked, came_back, explained, lasted, style_of
 from inspector.views.safe_text import cells
 
-_LONG_NS = 10_000_000
 _ROOM_TO_QUOTE = 16  # cells; with less, what was received stands in a line of its own
 
 
@@ -37,7 +35,7 @@ class CallMarks:
         """It returns."""
         back = came_back(call, self._room - 2, ascii_only=self._ascii_only)
         words = say("calls.done") if not back else back if call.exit_ns is None else f"= {back}"
-        return Mark((*_breakable(words, self._room), *_reason(call)), _style(call), closes=number, name=call.name)
+        return Mark((*_breakable(words, self._room), *_reason(call)), style_of(call), closes=number, name=call.name)
 
     def whole(self, call: SocketCall) -> Mark:
         """It is entered and returns, and nothing else is shown between."""
@@ -45,7 +43,7 @@ class CallMarks:
         beside = self._room - cells(words) - 3
         back = came_back(call, beside if beside >= _ROOM_TO_QUOTE else self._room - 2, ascii_only=self._ascii_only)
         result = _breakable(f"= {back}", self._room) if back else []
-        return Mark((words, *result, *_lasted(call), *_reason(call)), _style(call))
+        return Mark((words, *result, *_after(call), *_reason(call)), style_of(call))
 
 
 def in_a_row(mark: Mark) -> str:
@@ -56,19 +54,15 @@ def in_a_row(mark: Mark) -> str:
     return words if mark.closes is None else f"… {mark.name}() {words}"
 
 
-def _style(call: SocketCall) -> str:
-    return "call.error" if call.error and call.error not in NOT_YET else "call"
-
-
 def _reason(call: SocketCall) -> list[str]:
     reason = explained(call)
     return f"({reason})".split(" ") if reason else []
 
 
-def _lasted(call: SocketCall) -> list[str]:
+def _after(call: SocketCall) -> list[str]:
     """How long a call blocked that is drawn without length."""
-    lasted_ns = 0 if call.exit_ns is None else call.exit_ns - call.enter_ns
-    return [say("calls.after", time=duration(lasted_ns))] if lasted_ns >= _LONG_NS else []
+    time = lasted(call)
+    return [say("calls.after", time=time)] if time else []
 
 
 def _breakable(words: str, room: int) -> list[str]:

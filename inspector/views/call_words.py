@@ -4,7 +4,7 @@ from inspector.calls.buffers import Fill
 from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, ReadySocket, SocketCall
 from inspector.calls.matching import EXIT
 from inspector.text import say
-from inspector.views.quantities import count
+from inspector.views.quantities import count, duration
 from inspector.views.safe_text import cells, is_text, safe_line, safe_text
 
 _EXPLAINED = frozenset(
@@ -13,8 +13,8 @@ _EXPLAINED = frozenset(
         *("EISCONN", "EMSGSIZE", "EHOSTUNREACH", "ENETUNREACH", "EINTR", "EBADF", "EADDRNOTAVAIL", "timeout"),
     )
 )
-NOT_YET = ("EAGAIN", "EINPROGRESS")
-"""Errors that are none: a socket that does not block says so."""
+_NOT_YET = ("EAGAIN", "EINPROGRESS")  # errors that are none: a socket that does not block says so
+_LONG_NS = 10_000_000
 _POLL_BITS = {0x1: "readable", 0x4: "writable", 0x8: "failed", 0x10: "hung_up", 0x2000: "peer_closed"}
 _WITH_ADDRESS = ("connect", "connect_ex", "bind")
 _HOW = ("SHUT_RD", "SHUT_WR", "SHUT_RDWR")
@@ -64,6 +64,17 @@ def fill_words(fill: Fill) -> str:
     """Where bytes are: ``to send 10 B, in flight 5 B, unread 3 B``; what is not known is left out."""
     parts = [("to_send", fill.to_send), ("in_flight", fill.in_flight), ("unread", fill.unread)]
     return ", ".join(say(f"calls.{place}", bytes=count(amount)) for place, amount in parts if amount is not None)
+
+
+def style_of(call: SocketCall) -> str:
+    """An error looks like one, unless it only says "not yet"."""
+    return "call.error" if call.error and call.error not in _NOT_YET else "call"
+
+
+def lasted(call: SocketCall) -> str:
+    """How long a call took that took long, else ""."""
+    lasted_ns = 0 if call.exit_ns is None else call.exit_ns - call.enter_ns
+    return duration(lasted_ns) if lasted_ns >= _LONG_NS else ""
 
 
 def _argument(call: SocketCall) -> str:
