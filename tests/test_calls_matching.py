@@ -251,3 +251,26 @@ def test_a_torn_file_gives_what_comes_before(tmp_path_factory: pytest.TempPathFa
     complete = whole[:at].count(b"\n")
     assert loaded[:complete] == calls[:complete]
     assert problem is None or "trace.calls.jsonl" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "receives", "taken"),
+    [
+        ([10, 21, 4], [(100, 10), (100, 21), (100, 4)], [(0, 10), (10, 31), (31, 35)]),
+        ([10, 21, 4], [(100, 10), (5, 5), (100, 4)], [(0, 10), (10, 15), (31, 35)]),  # the second one is cut
+        ([10, 21, 4], [(100, 10), (100, 4)], [(0, 10), (31, 35)]),  # the second one was dropped
+        ([7, 7], [(7, 7), (7, 7)], [(0, 7), (7, 14)]),
+        ([], [(100, 3)], [(0, 3)]),  # not captured
+    ],
+)
+def test_a_receive_takes_one_datagram(
+    sizes: list[int], receives: list[tuple[int, int]], taken: list[tuple[int, int]]
+) -> None:
+    ends = [sum(sizes[: at + 1]) for at in range(len(sizes))]
+    bounds = zip(sizes, ends, strict=True)
+    passages = [Passage(at, at, Side.CLIENT, Flag(0), (end - size, end)) for at, (size, end) in enumerate(bounds, 1)]
+    calls = [
+        SocketCall(1, 1, "recvfrom", 3, 1, 100 + at, 101 + at, asked=asked, returned=returned, protocol="UDP")
+        for at, (asked, returned) in enumerate(receives)
+    ]
+    assert [call.offsets for call in linked([(Side.SERVER, call) for call in calls], passages)] == taken

@@ -13,10 +13,15 @@ import pytest
 
 from inspector import demos
 from inspector.cli.parser import _OWN_HELP, COMMANDS
+from inspector.decode.checksums import Checksum
 from inspector.decode.protocols import ICMP_ERRORS, icmp_name
 from inspector.tcp.report import Closing, Opening
 from inspector.text import problems
 from inspector.views.call_words import _EXPLAINED, _POLL_BITS
+from inspector.views.encoding import Encoding
+from inspector.views.header_fields import KNOWN
+from inspector.views.layer_walk import _OWN_WORDS
+from inspector.views.layers import _UNITS
 from inspector.views.phases import Phase
 from inspector.views.table import COLUMNS
 from inspector.views.timeline import Activity
@@ -93,6 +98,7 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         ],
     },
     "cli/doctor.py": {"doctor.{check.name}": ("platform", *CHECKED, "interfaces", "terminal")},
+    "cli/layers.py": {"layers.{key}_title": ("down_title", "up_title")},
     "cli/parser.py": {
         "cli.{command}": COMMANDS,
         "cli.{command}_{name}": [f"{command}_{name}" for command, name in _OWN_HELP],
@@ -118,6 +124,25 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         "icmp.{row.icmp}": ICMP_NAMES,
         "icmp.{row.notice.name}": [*ICMP_NAMES, "error"],
         "ladder.{name}": FINDINGS.split(),
+    },
+    "views/header_fields.py": {
+        "fields.{key}": [name.replace(".", "_") for name in KNOWN],
+        "fields.{key}_is": [f"{name.replace('.', '_')}_is" for name in KNOWN],
+        "fields.checksum_{header.checksum}": [f"checksum_{checksum}" for checksum in Checksum],
+    },
+    "views/layer_walk.py": {
+        "layers.down_6_{encoding}": [f"down_6_{encoding}" for encoding in Encoding],
+        "layers.up_6_{kind}": ("up_6_none", "up_6_binary", "up_6_text"),
+        "layers.up_7_{gets}": ("up_7_none", "up_7_tcp", "up_7_datagram"),
+        "layers.note_checksum_{header.checksum}": [f"note_checksum_{checksum}" for checksum in Checksum],
+        "layers.{way}_other": ("down_other", "up_other"),
+        "layers.{way}_{name}": [f"{way}_{name}" for way in ("down", "up") for name in _OWN_WORDS] + ["up_tcp_control"],
+    },
+    "views/layers.py": {
+        "layers.encoding_{encoding}": [f"encoding_{encoding}" for encoding in Encoding],
+        "layers.osi_{osi}": [f"osi_{osi}" for osi in range(1, 8)],
+        "layers.unit_{unit}": [f"unit_{unit}" for unit in _UNITS.values()],
+        "layers.{name}": ("quoted", "encrypted", "body", "payload", "missing", "padding"),
     },
     "views/ladder.py": {"ladder.{phase}": PLAIN_PHASES},
     "views/timeline.py": {"timeline.{what.name.lower()}": [what.name.lower() for what in Activity]},

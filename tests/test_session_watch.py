@@ -133,6 +133,46 @@ def test_rows_arrive_while_it_runs() -> None:
 
 
 @in_private_network
+def test_messages_are_shown_as_they_complete() -> None:
+    """A header that comes byte by byte, two messages in one segment, and one that is cut off; the framing is found."""
+    with (
+        Watch("--messages", "--port", str(PORT), "--width", "100") as watch,
+        socket.create_server(("127.0.0.1", PORT)) as listener,
+        socket.create_connection(("127.0.0.1", PORT)) as client,
+        listener.accept()[0] as server,
+    ):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(b"\0")
+        for piece in (b"\0\0\5hello", b"\0\0\0\6\xe4\xbd\xa0\xe5\xa5\xbd\0\0\0\3you", b"\0\0\0\2ok"):
+            server.recv(100)
+            client.sendall(piece)
+        watch.shown.readline()
+        first = [watch.shown.readline() for _ in range(4)]
+        client.sendall(b"\0\0\0\7cut")
+        while b"cut" not in server.recv(100):
+            pass
+        client.close()
+        server.close()
+        shown, told, status = watch.end()
+    assert [line.split("message ")[1].split()[0] for line in first] == ["1", "2", "3", "4"]
+    assert [line.split()[-1] for line in first] == ["hello", "你好", "you", "ok"]
+    assert "cut off" in shown[0]
+    assert status == 0, told
+
+
+@in_private_network
+def test_layers_are_drawn_while_it_runs() -> None:
+    with Watch("--layers", "--port", str(PORT), "--width", "80") as watch:
+        converse()
+        for line in watch.shown:
+            if "5 B" in line and line.startswith("L7"):
+                break
+        shown, told, status = watch.end()
+    assert status == 0, told
+    assert any(line.startswith("L1 physical") for line in shown)
+
+
+@in_private_network
 def test_a_ladder_is_drawn_while_it_runs() -> None:
     with Watch("--port", str(PORT), "--width", "100") as watch:
         assert watch.beginning == f"inspector: watching lo, port {PORT}; Ctrl-C ends\n"

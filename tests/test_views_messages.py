@@ -16,7 +16,7 @@ from inspector.framing.registry import opener
 from inspector.tcp.reassembly import Gap
 from inspector.tcp.states import Known, Side
 from inspector.trace.conversation import Conversation, Endpoint
-from inspector.trace.messages import MessageStream, Span
+from inspector.trace.messages import MessageStream, Span, touching
 from inspector.trace.trace import Trace
 from inspector.views.line import Line, line_in_ascii
 from inspector.views.line import Span as Text
@@ -58,6 +58,45 @@ def test_what_is_said(framing: str, pieces: list[bytes], receives: tuple[int, ..
     assert len(sentences) == len(said), sentences
     for sentence, beginning in zip(sentences, said, strict=True):
         assert sentence.startswith(beginning)
+
+
+def test_without_a_framing_calls_are_held_against_calls() -> None:
+    sticky = stream("raw", [b"hello", b"world"], receives=(10,))._replace(is_framed=False)
+    sticky = sticky._replace(sends=[Span(0, 5), Span(5, 10)])
+    [said] = findings(sticky)
+    assert said.startswith("one recv() of 10 B took what 2 send()s gave (5 + 5 B), sticky")
+    parted = stream("raw", [b"hello"], receives=(2, 5))._replace(is_framed=False, sends=[Span(0, 5)])
+    [said] = findings(parted)
+    assert said.startswith("one send() of 5 B was taken by 2 recv()s")
+
+
+def test_segments_that_bring_nothing_new_are_shown_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["messages", "retransmit", "--direction", "to-server", "--width", "100"]) == 0
+    shown = capsys.readouterr().out
+    assert "again     ├ #5 ┤" in shown
+    assert "segment #5 carries bytes 0 to 5 once more" in shown
+
+
+@pytest.mark.parametrize("name", ["frames", "http", "retransmit", "mtu"])
+def test_python_gets_the_same_messages(name: str) -> None:
+    with Trace.read(str(bundled.find(name))) as trace:
+        client, server = trace.conversation(1).messages()
+        assert b"".join(part.data for side, part in trace.stream(1) if side is Side.CLIENT) == client.data
+        assert b"".join(part.data for side, part in trace.stream(1) if side is Side.SERVER) == server.data
+        with pytest.raises(ValueError, match="nosuch"):
+            trace.conversation(1).messages("nosuch")
+
+
+@given(
+    st.lists(st.integers(0, 9), max_size=12).map(sorted),
+    st.integers(0, 60),
+    st.integers(1, 60),
+)
+def test_intervals_are_found_as_by_looking_at_each(sizes: list[int], start: int, size: int) -> None:
+    ends = [sum(sizes[: at + 1]) for at in range(len(sizes))]
+    spans = [Span(end - each, end) for end, each in zip(ends, sizes, strict=True) if each]
+    found = [spans[at] for at in touching(spans, start, start + size)]
+    assert found == [span for span in spans if span.start < start + size and span.end > start]
 
 
 def test_what_was_not_captured_is_said_and_drawn() -> None:
@@ -113,7 +152,7 @@ def test_datagrams_are_messages(capsys: pytest.CaptureFixture[str]) -> None:
     messages = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(message["direction"], message["end"]) for message in messages] == [("to-server", 6), ("to-client", 6)]
     assert [message["segments"] for message in messages] == [[1], [2]]
-    assert all(message["sends"] and message["receives"] for message in messages)
+    assert all([call["name"] for call in message["calls"]] == ["sendto", "recvfrom"] for message in messages)
 
 
 def test_a_capture_that_claims_gigabytes_is_missing_costs_nothing(

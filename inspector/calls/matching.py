@@ -136,8 +136,8 @@ def linked(sided: Sequence[tuple[Side, SocketCall]], passages: Sequence[Passage]
             sent[side] += amount
             carried = [passage for passage in wire.carrying(side, offsets) if passage.time_ns >= call.enter_ns]
         elif call.name in RECEIVING and amount and NOT_TAKING.isdisjoint(call.detail.split("|")):
-            offsets, causes = (read[side], read[side] + amount), False
-            read[side] += amount
+            causes = False
+            offsets, read[side] = _taken(wire, side, call, read[side], amount)
             carried = wire.carrying(side.other, offsets)
         else:
             causes = call.name != "accept" and call.name not in WAITING
@@ -146,6 +146,16 @@ def linked(sided: Sequence[tuple[Side, SocketCall]], passages: Sequence[Passage]
         packets = tuple(passage.packet for passage in carried)
         result.append(SidedCall(side, _lasting(call, carried) if causes else call, offsets, packets, known))
     return sorted([*result, *_exits(sided, passages)], key=lambda each: each.call.enter_ns)
+
+
+def _taken(wire: "_Wire", side: Side, call: SocketCall, start: int, amount: int) -> tuple[tuple[int, int], int]:
+    """The bytes of the other side's stream that a receive returned, and where the next one begins.
+
+    A datagram is taken as a whole: what is longer than the buffer is lost with it (udp(7)).
+    """
+    datagram = wire.datagram(side.other, start, amount, call.asked) if call.protocol == "UDP" else None
+    begins, ends = datagram or (start, start + amount)
+    return (begins, begins + amount), ends
 
 
 class _Wire:
@@ -167,6 +177,15 @@ class _Wire:
         starts, passages = self._data[sender]
         near = passages[bisect_left(starts, begin - self._longest) : bisect_left(starts, end)]
         return sorted(passage for passage in near if passage.offsets is not None and passage.offsets[1] > begin)
+
+    def datagram(self, sender: Side, start: int, amount: int, asked: int | None) -> tuple[int, int] | None:
+        """The offsets of the next datagram that a receive may have returned; those before it were lost."""
+        starts, passages = self._data[sender]
+        for passage in passages[bisect_left(starts, start) :]:
+            begins, ends = passage.offsets or (0, 0)
+            if ends - begins == amount or (ends - begins > amount == asked):
+                return begins, ends
+        return None
 
     def controlled(self, side: Side, call: SocketCall) -> list[Passage]:
         """By time: the SYN of a connect, or that an accept took, the FIN or reset of a close, what ended a wait."""

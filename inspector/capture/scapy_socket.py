@@ -29,7 +29,7 @@ def open_socket(interface: str, bpf: str | None = None) -> Any:
     existing = [name for _, name in socket.if_nameindex()]
     if interface not in existing:
         raise LiveProblem("live.no_interface", interface=interface, existing=", ".join(existing))
-    conf = _scapy_configuration()
+    conf = scapy_configuration()
     try:
         scapy_socket = conf.L2listen(iface=interface, promisc=False)
     except PermissionError:
@@ -65,7 +65,7 @@ def lost_interface(interface: str, error: int) -> LiveProblem:
     return LiveProblem(key, interface=interface, reason=os.strerror(error))
 
 
-def _scapy_configuration() -> Any:
+def scapy_configuration() -> Any:
     """scapy's ``conf``, after importing as little of scapy as opening a socket needs.
 
     Without the routing tables its start takes a third less; without the link layers the socket warns that it cannot

@@ -3,17 +3,23 @@
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from weakref import WeakKeyDictionary
 
 from inspector.calls.call import SocketCall
 from inspector.render.terminal import Painter
+from inspector.session.live import LiveSession
 from inspector.tcp.states import TcpState
 from inspector.trace.conversation import Row
+from inspector.trace.encapsulation import live_encapsulation
 from inspector.trace.live import Arrival, LiveConversation
 from inspector.trace.live_calls import LiveCall, LiveCallMatcher
+from inspector.trace.live_messages import LiveMessages
 from inspector.views.ladder import Ladder, LadderOptions
+from inspector.views.layers import boxes, heading
+from inspector.views.line import Line
 from inspector.views.live_ladder import LiveLadder
+from inspector.views.messages import message_lines
 from inspector.views.packets import packet_view
 
 _PACKETS_LATE_NS = 60_000_000  # by so much the capture may be behind the calls
@@ -60,9 +66,60 @@ class LiveView:
             self._painter.paint_all(ladder.head(conversation.summary()))
         return ladder
 
+    def finish(self) -> None:
+        """A ladder is as long as its packets: the end adds nothing."""
+
     def flush(self) -> None:
         """Let the lines be seen."""
         sys.stdout.flush()
+
+
+class LiveLines:
+    """Paints what each arrival comes to in lines: its layers, the messages that it completes, its JSON."""
+
+    def __init__(
+        self,
+        painter: Painter,
+        lines: Callable[[Arrival], Iterable[Line]],
+        last: Callable[[], Iterable[Line]] = tuple,
+    ) -> None:
+        self._painter = painter
+        self._lines = lines
+        self._last = last
+
+    def show(self, arrival: Arrival) -> None:
+        """The lines of a packet; they are seen at the next ``flush``."""
+        self._painter.paint_all(self._lines(arrival))
+
+    def finish(self) -> None:
+        """The lines that the end of the capture brings."""
+        self._painter.paint_all(self._last())
+
+    def flush(self) -> None:
+        """Let the lines be seen."""
+        sys.stdout.flush()
+
+
+def live_layers(painter: Painter, session: LiveSession) -> LiveLines:
+    """Every packet layer by layer."""
+    [interface] = session.capture.interfaces
+    width = painter.width
+
+    def lines(arrival: Arrival) -> list[Line]:
+        packet = live_encapsulation(arrival, session.trace.frame(arrival.row.packet), interface.link_type)
+        return [*heading(packet, width), *boxes(packet, width), Line()]
+
+    return LiveLines(painter, lines)
+
+
+def live_messages(painter: Painter, framing: str) -> LiveLines:
+    """The messages of applications, a line each."""
+    messages = LiveMessages(framing)
+
+    def lines(arrival: Arrival) -> Iterator[Line]:
+        return message_lines(messages.feed(arrival), painter.width)
+
+    return LiveLines(painter, lines, lambda: message_lines(messages.finish(), painter.width))
 
 
 class LiveMerge:

@@ -70,6 +70,8 @@ _calls = [
     _option("--calls", choices=("auto", "rows", "off"), default="auto"),
     _option("--buffers", action="store_true"),
 ]
+_layers = _option("--layers", action="store_true")
+_framing = _option("--framing", metavar="SPEC", default="auto")
 _file = _option("file", metavar="FILE|NAME")
 
 COMMANDS: dict[str, list[_Option]] = {
@@ -82,6 +84,9 @@ COMMANDS: dict[str, list[_Option]] = {
         _option("--count", type=_number(1), metavar="N"),
         _option("--duration", type=_positive, metavar="SECONDS"),
         _option("--pid", type=_number(1), metavar="PROCESS"),
+        _layers,
+        _option("--messages", action="store_true"),
+        _framing,
         _json,
         *_ladder[:3],
         *_drawing,
@@ -93,6 +98,7 @@ COMMANDS: dict[str, list[_Option]] = {
         _host,
         _option("--speed", type=_positive, metavar="FACTOR"),
         _option("--step", action="store_true"),
+        _layers,
         *_ladder,
         *_calls,
         *_drawing,
@@ -109,11 +115,22 @@ COMMANDS: dict[str, list[_Option]] = {
     "timeline": [_file, _port, _host, _conversation, *_drawing],
     "messages": [
         _file,
-        _option("--framing", metavar="SPEC", default="auto"),
+        _framing,
         _option("--direction", choices=("to-server", "to-client")),
         _port,
         _host,
         _conversation,
+        _json,
+        *_drawing,
+    ],
+    "layers": [
+        _file,
+        _option("--packet", type=_number(1), metavar="N"),
+        _option("--step", action="store_true"),
+        _option("--fields", action="store_true"),
+        _option("--diagram", action="store_true"),
+        _option("--hex", action="store_true"),
+        _option("--field", metavar="NAME"),
         _json,
         *_drawing,
     ],
@@ -143,8 +160,24 @@ COMMANDS: dict[str, list[_Option]] = {
     "doctor": [*_drawing],
     "completion": [_option("shell", choices=("bash", "zsh", "tcsh"))],
 }
-_EXCLUSIVE = {("replay", "--speed"), ("replay", "--step"), ("follow", "--raw"), ("follow", "--hex")}
-_OWN_HELP = {("follow", "raw"), ("watch", "port"), ("watch", "json")}
+_EXCLUSIVE = {
+    ("replay", "--speed"),
+    ("replay", "--step"),
+    ("follow", "--raw"),
+    ("follow", "--hex"),
+    ("watch", "--pid"),
+    ("watch", "--layers"),
+    ("watch", "--messages"),
+    ("watch", "--json"),
+}
+_OWN_HELP = {
+    ("follow", "raw"),
+    ("watch", "port"),
+    ("watch", "json"),
+    ("layers", "step"),
+    ("layers", "hex"),
+    ("layers", "json"),
+}
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

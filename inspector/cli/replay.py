@@ -21,8 +21,10 @@ from inspector.render.terminal import Painter, painter_for
 from inspector.text import say
 from inspector.trace.calls import conversation_calls
 from inspector.trace.conversation import Conversation
+from inspector.trace.encapsulation import EncapsulationReader
 from inspector.trace.trace import Trace
 from inspector.views.ladder import Ladder, LadderOptions, LadderPart, ladders_of
+from inspector.views.layers import boxes, heading
 from inspector.views.line import Line
 from inspector.views.table import table_lines
 
@@ -40,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
         if len(conversations) > _MOST_LADDERS:
             painter.paint_all(table_lines(table_entries(trace, conversations, selection_of(options)), painter.width))
             tell(say("command.many_ladders", file=options.file))
+        elif options.layers:
+            _paint_layers(trace, conversations, painter)
         elif options.step or options.speed:
             several = len(conversations) > 1  # their rows interleave, so each needs the number of its own
             _in_time(trace, conversations, painter, replace(drawing, live=several), options)
@@ -55,6 +59,14 @@ def _ladders(trace: Trace, conversations: list[Conversation], calls: CallIndex) 
     for conversation in conversations:
         rows, end = trace.rows(conversation.number, _PAYLOAD_SHOWN_BYTES)
         yield LadderPart(conversation, end, rows, conversation_calls(calls, conversation, rows))
+
+
+def _paint_layers(trace: Trace, conversations: list[Conversation], painter: Painter) -> None:
+    """Every packet of the conversations layer by layer, in the order of the capture."""
+    reader = EncapsulationReader(trace)
+    for number in trace.packets_of([conversation.number for conversation in conversations]):
+        packet = reader.read(number)
+        painter.paint_all([*heading(packet, painter.width), *boxes(packet, painter.width), Line()])
 
 
 def _in_time(

@@ -7,14 +7,16 @@ import time
 from inspector.calls import journal
 from inspector.calls.call import SocketCall
 from inspector.cli.common import ladder_options, selection_of, tell
-from inspector.cli.live import LiveMerge, LiveView
+from inspector.cli.framing import framing_opener
+from inspector.cli.live import LiveLines, LiveMerge, LiveView, live_layers, live_messages
+from inspector.decode import dissect
 from inspector.render.json_lines import packet_line
 from inspector.render.terminal import Painter, painter_for
 from inspector.session.live import Limits, LiveSession, OpenedWatch, WatchRequest, ended_by_signals, open_watch
 from inspector.session.processes import AttachedProcess
 from inspector.session.quiet import reason
 from inspector.text import say
-from inspector.trace.live import Arrival
+from inspector.views.line import Line, Span
 from inspector.views.quantities import count
 from inspector.views.safe_text import safe_text
 from inspector.views.table import TableEntry, table_lines
@@ -37,8 +39,10 @@ def run(options: argparse.Namespace) -> int:
         process=options.pid,
     )
     painter = painter_for(options)
-    view = LiveView(painter, ladder_options(options, painter, live=True), with_calls=options.pid is not None)
+    framing_opener(options.framing)
     painter.prepare()
+    if options.layers:
+        dissect.prepare()
     opened = open_watch(request)
     session = opened.session
     with ended_by_signals(session.capture.stop):
@@ -46,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         for owner in opened.owners:
             tell(say("watch.owner", port=owner.port, process=owner.process, name=safe_text(owner.name)))
         try:
-            _show_all(opened, view, options)
+            _show_all(opened, painter, options)
         finally:
             session.close()
             if opened.attached is not None:
@@ -56,27 +60,38 @@ def run(options: argparse.Namespace) -> int:
     return _end(session)
 
 
-def _show_all(opened: OpenedWatch, view: LiveView, options: argparse.Namespace) -> None:
+def _view(session: LiveSession, painter: Painter, options: argparse.Namespace) -> LiveView | LiveLines:
+    """What was asked for instead of ladders, or these."""
+    if options.layers:
+        return live_layers(painter, session)
+    if options.messages:
+        return live_messages(painter, options.framing)
+    if options.json:
+        return LiveLines(painter, lambda arrival: [Line((Span(packet_line(arrival.record)),))])
+    return LiveView(painter, ladder_options(options, painter, live=True), with_calls=options.pid is not None)
+
+
+def _show_all(opened: OpenedWatch, painter: Painter, options: argparse.Namespace) -> None:
     """Every packet; and once, when none came for a while, why."""
     session = opened.session
+    view = _view(session, painter, options)
     calls = _Calls(opened.attached, options.write)
-    merge = LiveMerge(view, calls.new)
+    merge = LiveMerge(view, calls.new) if isinstance(view, LiveView) and opened.attached is not None else None
     quiet_at = time.monotonic() + _QUIET_S
     for arrival in session.events():
         if arrival is None:
-            merge.tick()
+            (merge.tick if merge is not None else view.flush)()
             if session.trace.shown == 0 and time.monotonic() >= quiet_at:
                 quiet_at = float("inf")
                 found = reason(options.interface, frozenset(options.port or ()), session.trace.captured)
                 tell(say(found.key, port=found.port, interface=found.interface))
-        elif options.json:
-            _print_json(arrival)
-        elif opened.attached is None:
-            view.show(arrival)
         else:
-            merge.add(arrival)
+            (merge.add if merge is not None else view.show)(arrival)
     calls.ended = True
-    merge.tick(last=True)
+    if merge is not None:
+        merge.tick(last=True)
+    view.finish()
+    view.flush()
     calls.save()
 
 
@@ -100,10 +115,6 @@ class _Calls:
     def save(self) -> None:
         if self._path is not None:
             journal.save(self._path, self._all)
-
-
-def _print_json(arrival: Arrival) -> None:
-    sys.stdout.write(packet_line(arrival.record) + "\n")
 
 
 def _beginning(options: argparse.Namespace) -> str:

@@ -73,16 +73,24 @@ class Framer:
         if self.problem is not None:
             return []
         found = self._advance()
-        end = self._base + len(self._buffer)
-        if self.problem is None and end > self._begun:
-            header_end = end if self._header_end is None else self._header_end
-            found.append(Message(self._begun, end, header_end, False, self._kind))
-        return found
+        under_way = self.under_way
+        return found if self.problem is not None or under_way.end == under_way.start else [*found, under_way]
 
     @property
     def offset(self) -> int:
         """How far the framing has read, in the stream."""
         return self._base + self._at
+
+    @property
+    def under_way(self) -> Message:
+        """The message that is not complete, as far as it has come."""
+        end = self._base + len(self._buffer)
+        return Message(self._begun, end, end if self._header_end is None else self._header_end, False, self._kind)
+
+    @property
+    def header_known(self) -> bool:
+        """Whether the header of the message under way is complete."""
+        return self._header_end is not None
 
     def take(self, count: int) -> Generator[None, None, bytes]:
         """The next bytes, exactly so many."""

@@ -17,6 +17,7 @@ from inspector.framing.sizes import FixedFramer, RawFramer, SizeThenBodyFramer
 from inspector.framing.text_lines import DelimiterFramer, JsonLinesFramer, LineFramer
 
 GROUP = "packet_inspector.framings"
+AUTO = "auto"  # no framing: it is to be found
 
 Pair = tuple[Framer, Framer]
 Opener = Callable[[], Pair]

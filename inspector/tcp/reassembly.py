@@ -1,12 +1,14 @@
 """The byte stream of one direction, put together from segments that come twice, out of order, cut short, or never."""
 
 from bisect import bisect_left
+from collections.abc import Callable, Container, Iterator
 from typing import NamedTuple
 
 from inspector.tcp.segment import Flag, Segment
 from inspector.tcp.seqnum import MODULUS, unwrap
+from inspector.tcp.states import Side
 
-_FIN, _SYN, _RST = int(Flag.FIN), int(Flag.SYN), int(Flag.RST)
+_FIN, _SYN, _RST, _ACK = int(Flag.FIN), int(Flag.SYN), int(Flag.RST), int(Flag.ACK)
 _MASK = MODULUS - 1  # takes a number modulo 2**32
 MAX_WAITING_BYTES = 64 << 20  # beyond a hole; more, and the hole is given up
 
@@ -123,6 +125,30 @@ class StreamAssembler:
             self._waiting_bytes -= len(piece.data)
         del self._waiting[:taken]
         return parts
+
+
+class ConnectionAssembler:
+    """The streams of the chosen sides of a connection, each in order and both as they become complete."""
+
+    def __init__(self, sides: Container[Side] = tuple(Side)) -> None:
+        self._assemblers = {side: StreamAssembler() for side in Side if side in sides}
+
+    def add(self, segment: Segment, payload: Callable[[], bytes]) -> Iterator[tuple[Side, Piece | Gap]]:
+        """What the next segment completes; its payload is asked for when its sender was chosen."""
+        receiver = self._assemblers.get(segment.side.other)
+        if receiver is not None and segment.flags & _ACK:
+            for part in receiver.acknowledged(segment.ack):
+                yield segment.side.other, part
+        sender = self._assemblers.get(segment.side)
+        if sender is not None:
+            for part in sender.add(segment, payload()):
+                yield segment.side, part
+
+    def finish(self) -> Iterator[tuple[Side, Piece | Gap]]:
+        """What is left."""
+        for side, assembler in self._assemblers.items():
+            for part in assembler.finish():
+                yield side, part
 
 
 def _piece_end(piece: Piece) -> int:

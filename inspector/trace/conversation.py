@@ -1,10 +1,14 @@
 """A conversation: all packets between two endpoints, of one connection instance where the protocol has connections."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from inspector.tcp.report import Outcome, SegmentReport
 from inspector.tcp.states import EndpointState, Known, Side
+
+if TYPE_CHECKING:
+    from inspector.trace.messages import MessageStream
+    from inspector.trace.trace import Trace
 
 
 class Endpoint(NamedTuple):
@@ -33,6 +37,18 @@ class Conversation:
     payload_to_client: int
     start_ns: int
     end_ns: int
+    trace: "Trace | None" = field(default=None, repr=False, compare=False)  # that it was read from
+
+    def messages(self, framing: str = "auto") -> "tuple[MessageStream, MessageStream]":
+        """The messages that the client sent, and the server: by a framing such as "length:!I", or one that is found.
+
+        Raises UnknownFraming; ValueError for a conversation of a capture that is running, whose packets are gone.
+        """
+        from inspector.trace.messages import framed
+
+        if self.trace is None:
+            raise ValueError(self.number)
+        return framed(self.trace, self.number, framing).streams
 
     @property
     def packets(self) -> int:

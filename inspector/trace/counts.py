@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from inspector.decode.columns import COLUMN_TYPES, Mark, PacketColumns
 from inspector.decode.protocols import protocol_name
 from inspector.trace.conversation import Conversation, Endpoint
 from inspector.trace.grouping import PROTOCOLS_WITH_PORTS, Instance, unpack
+
+if TYPE_CHECKING:
+    from inspector.trace.trace import Trace
 
 
 def joined(chunks: list[PacketColumns]) -> PacketColumns:
@@ -32,6 +35,7 @@ def describe(
     packets: tuple[int, int],
     payload: tuple[int, int],
     times_ns: tuple[int, int],
+    trace: "Trace | None" = None,
 ) -> Conversation:
     """A conversation from its grouping and its counts: (to the server, to the client) and (first, last)."""
     has_ports = instance.protocol in PROTOCOLS_WITH_PORTS
@@ -51,6 +55,7 @@ def describe(
         payload_to_client=payload[1],
         start_ns=times_ns[0],
         end_ns=times_ns[1],
+        trace=trace,
     )
 
 
@@ -87,13 +92,13 @@ class Counts:
             end_ns,
         )
 
-    def conversations(self, instances: Sequence[Instance], addresses: AddressTable) -> list[Conversation]:
-        """Conversations with their counts."""
+    def conversations(
+        self, instances: Sequence[Instance], addresses: AddressTable, trace: "Trace"
+    ) -> list[Conversation]:
+        """Conversations of a trace with their counts."""
         numbers = [instance.number for instance in instances]
         packets, payload, start_ns, end_ns = (
             counts[numbers].tolist() for counts in (self.packets, self.payload_bytes, self.start_ns, self.end_ns)
         )
-        return [
-            describe(instance, addresses, *counted)
-            for instance, *counted in zip(instances, packets, payload, zip(start_ns, end_ns, strict=True), strict=True)
-        ]
+        rows = zip(instances, packets, payload, zip(start_ns, end_ns, strict=True), strict=True)
+        return [describe(each, addresses, sent, carried, times, trace) for each, sent, carried, times in rows]

@@ -9,7 +9,7 @@ import numpy as np
 
 from inspector.capture.batch import FrameBatch
 from inspector.decode.addresses import AddressTable
-from inspector.decode.columns import PacketColumns
+from inspector.decode.columns import Mark, PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
 from inspector.tcp.states import TcpState
 from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
@@ -24,6 +24,7 @@ KEPT_SUMMARIES = 10_000
 _KEPT_OPEN = 20_000  # conversations that are still open; beyond it the one idle for longest is summed up
 _KEPT_CLOSED = 1_000  # closed ones that still wait for late segments
 _FRAME_OVERHEAD = 100  # bytes that Python needs beside a frame's own
+_CHECKSUM_NOT_READY = int(Mark.CHECKSUM_NOT_READY)
 _OVER = (TcpState.CLOSED, TcpState.TIME_WAIT)
 
 
@@ -68,6 +69,7 @@ class Arrival(NamedTuple):
     record: PacketRecord
     conversation: LiveConversation | None
     first: bool  # of its conversation
+    checksum_ready: bool = True  # False: the kernel left it to the network card
 
 
 @dataclass(slots=True)
@@ -130,6 +132,7 @@ class LiveTrace:
 
     def _arrival(self, values: PacketValues, frame: bytes) -> Arrival:
         number = values.conversation
+        checksum_ready = not values.mark & _CHECKSUM_NOT_READY
         conversation = self._open.get(number) or self._closed.get(number)
         first = conversation is None and number > 0
         if first:
@@ -145,10 +148,10 @@ class LiveTrace:
                 values.payload(frame),
                 values.wire_bytes,
             )
-            return Arrival(row, self._recorder.record(values, None), None, False)
+            return Arrival(row, self._recorder.record(values, None), None, False, checksum_ready)
         row = conversation.read(values, frame)
         self._sort_in(number, conversation, row)
-        return Arrival(row, self._recorder.record(values, row.report), conversation, first)
+        return Arrival(row, self._recorder.record(values, row.report), conversation, first, checksum_ready)
 
     def _sort_in(self, number: int, conversation: LiveConversation, row: Row) -> None:
         """Note the activity of a conversation."""

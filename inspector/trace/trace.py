@@ -1,7 +1,7 @@
 """A capture as a whole: the columns of all packets, its conversations, and what is analysed when it is asked for."""
 
-from collections.abc import Callable, Container, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from functools import cached_property, partial
 from types import TracebackType
 
 import numpy as np
@@ -11,7 +11,7 @@ from inspector.capture.batch import U32, FrameBatch, FrameStore
 from inspector.capture.files import open_capture
 from inspector.decode.columns import Mark, PacketColumns
 from inspector.tcp.connection import Connection
-from inspector.tcp.reassembly import Gap, Piece, StreamAssembler
+from inspector.tcp.reassembly import ConnectionAssembler, Gap, Piece
 from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import Side
@@ -24,7 +24,7 @@ from inspector.trace.intake import Intake
 from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
 from inspector.trace.selection import Selection
 
-_SYN, _ACK = int(Flag.SYN), int(Flag.ACK)
+_SYN = int(Flag.SYN)
 _SLICE = 1 << 15  # rows turned into Python numbers at a time
 
 
@@ -89,15 +89,35 @@ class Trace:
         row = packet - 1
         return self.source.fetch(int(self._columns.position[row]), int(self._columns.captured_bytes[row]))
 
+    def values(self, packet: int) -> PacketValues:
+        """The columns of one packet; raises IndexError when there is no such packet."""
+        if not 1 <= packet <= len(self):
+            raise IndexError(packet)
+        return next(values_of(self._columns, np.array([packet - 1])))
+
+    def packets_of(self, numbers: Collection[int]) -> list[int]:
+        """The numbers of all packets of some conversations, in order."""
+        chosen = np.isin(self.columns.conversation, list(numbers))
+        return [int(row) + 1 for row in np.flatnonzero(chosen)]
+
+    def first_with_data(self) -> int | None:
+        """The number of the first packet that carries payload."""
+        rows = np.flatnonzero(self.columns.payload_bytes > 0)
+        return int(rows[0]) + 1 if len(rows) else None
+
+    def link_type(self, packet: int) -> int:
+        """The LINKTYPE_ number of a packet's frame."""
+        return int(self.columns.link_type[packet - 1])
+
     def conversation(self, number: int) -> Conversation:
         """One conversation by its number; raises KeyError when there is none."""
         self._refresh()
-        return self._counts.conversations([self._instances[number]], self._addresses)[0]
+        return self._counts.conversations([self._instances[number]], self._addresses, self)[0]
 
     def conversations(self, selection: Selection | None = None) -> list[Conversation]:
         """The conversations that are asked for, in order of their first packet."""
         self._refresh()
-        return self._counts.conversations(self._selected(selection), self._addresses)
+        return self._counts.conversations(self._selected(selection), self._addresses, self)
 
     def rows(self, number: int, payload_limit: int | None = None) -> tuple[list[Row], ConnectionEnd | None]:
         """All packets of a conversation analysed, and where its connection stands at the end (None if not TCP)."""
@@ -156,6 +176,14 @@ class Trace:
         fields = (column[rows].tolist() for column in (columns.time_ns, columns.flags, columns.payload_bytes))
         return list(zip(*fields, strict=True))
 
+    def payloads(self, number: int) -> list[tuple[int, Side, int, int]]:
+        """Packet number, sender, sequence number and bytes of a connection's segments with data, from the columns."""
+        self._refresh()
+        columns = self._columns
+        ours = (columns.conversation == number) & (columns.payload_bytes > 0) & (columns.mark & int(Mark.QUOTING) == 0)
+        rows = np.flatnonzero(ours & is_segment(columns))
+        return [(each.packet, each.side, each.seq, each.payload_bytes) for each in values_of(columns, rows)]
+
     def stream(self, number: int, sides: Container[Side] = tuple(Side)) -> Iterator[tuple[Side, Piece | Gap]]:
         """What the chosen sides sent, each in order and both as they became complete: TCP's byte streams with their
         gaps named, or the payloads of datagrams."""
@@ -197,20 +225,14 @@ class Trace:
         return self._intake.grouping.instances
 
     def _tcp_stream(self, rows: npt.NDArray[np.intp], sides: Container[Side]) -> Iterator[tuple[Side, Piece | Gap]]:
-        assemblers = {side: StreamAssembler() for side in Side if side in sides}
+        assembler = ConnectionAssembler(sides)
         for values in values_of(self._columns, rows):
-            receiver = assemblers.get(values.side.other)
-            if receiver is not None and values.flags & _ACK:
-                for part in receiver.acknowledged(values.ack):
-                    yield values.side.other, part
-            sender = assemblers.get(values.side)
-            if sender is not None:
-                frame = self.source.fetch(values.position, values.captured_bytes) if values.payload_bytes else b""
-                for part in sender.add(values.segment(), values.payload(frame)):
-                    yield values.side, part
-        for side, assembler in assemblers.items():
-            for part in assembler.finish():
-                yield side, part
+            yield from assembler.add(values.segment(), partial(self._payload, values))
+        yield from assembler.finish()
+
+    def _payload(self, values: PacketValues) -> bytes:
+        frame = self.source.fetch(values.position, values.captured_bytes) if values.payload_bytes else b""
+        return values.payload(frame)
 
     def _asked_for(self, selection: Selection | None, number: int | None) -> npt.NDArray[np.intp]:
         self._refresh()

@@ -5,21 +5,24 @@ it needs to be. So offsets stand under each other, and are not to scale.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from inspector.tcp.states import Side
 from inspector.text import say
 from inspector.trace.conversation import Conversation
-from inspector.trace.messages import MessageStream
+from inspector.trace.live_messages import LiveMessage
+from inspector.trace.messages import Framed, MessageStream
 from inspector.trace.messages import Span as Carried
+from inspector.views.ladder import TAG_STYLES
 from inspector.views.ladder_layout import clipped, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.message_findings import findings
 from inspector.views.quantities import count, data_bytes
-from inspector.views.safe_text import cells
+from inspector.views.safe_text import cells, is_text, safe_hex, safe_line
 
 _NARROWEST_STRETCH, _WIDEST_STRETCH = 4, 16
+_LEAST_QUOTE = 8
 _MOST_LINES = 40  # of pictures; what is beyond is told, not drawn
 
 
@@ -58,13 +61,59 @@ def stream_picture(conversation: Conversation, stream: MessageStream, framing: s
             yield line_of([Span("· " if at == 0 else "  ", "note"), Span(text)])
 
 
+def framing_words(found: Framed) -> str:
+    """The words for a framing: how it was found, when it was not asked for."""
+    if not found.framing:
+        return say("messages.datagrams")
+    if found.inference is None:
+        return found.framing
+    best, next_best = found.inference
+    if best is None:
+        return say("messages.none_fits")
+    explained = 0 if next_best is None else next_best.messages
+    other = "" if next_best is None or next_best.bits <= 0 else next_best.framing
+    key = "messages.inferred_alone" if not other else "messages.inferred"
+    return say(key, framing=best.framing, count=best.messages, other=other, explained=explained)
+
+
+def message_lines(messages: Iterable[LiveMessage], width: int) -> Iterator[Line]:
+    """A line for each message of a running capture; before the first of a conversation, whose it is."""
+    for each in messages:
+        conversation = each.conversation
+        tag = f"tag.{conversation.number % TAG_STYLES}"
+        name = f"{conversation.protocol} {conversation.number}"
+        if each.first:
+            framing = say("messages.by_framing", framing=each.framing) if each.framing else say("messages.datagrams")
+            yield line_of([Span(f"{name}  {conversation.client} → {conversation.server} · {framing}", "head")])
+        yield _message_line(each, Span(f"{name}  ", tag), width)
+
+
+def _message_line(each: LiveMessage, name: Span, width: int) -> Line:
+    """Direction, number, sizes, packets, and as much of the body as finds room."""
+    message, data, pieces = each.followed
+    packets = list(dict.fromkeys(packet for _, packet in pieces))
+    header, size = message.header_end - message.start, message.end - message.start
+    sizes = data_bytes(size) if message.complete else say("messages.cut_off", bytes=data_bytes(size))
+    if 0 < header < size and message.complete:
+        sizes = say("messages.header_and_body", header=data_bytes(header), body=data_bytes(size - header))
+    direction = say("messages.to_server" if each.side is Side.CLIENT else "messages.to_client")
+    words = [direction, say("messages.numbered", number=count(each.number)), message.kind, sizes]
+    words.append("" if not packets else f"#{packets[0]}" if len(packets) == 1 else f"#{packets[0]}–#{packets[-1]}")
+    left = "  ".join(filter(None, words))
+    body = data[header:] if header < size else data
+    room = width - cells(name.text) - cells(left) - 2
+    quote = (safe_line if is_text(body) else safe_hex)(body, room) if body and room >= _LEAST_QUOTE else ""
+    return line_of([name, Span(f"{left}  "), Span(quote, "label.payload" if message.complete else "label.problem")])
+
+
 def _heading(stream: MessageStream, framing: str) -> list[str]:
     complete, segments = sum(message.complete for message in stream.messages), len(stream.segments)
+    number = [say("messages.in_messages", count=complete, messages=count(complete))] if stream.is_framed else []
     return [
         say("messages.to_server" if stream.sender is Side.CLIENT else "messages.to_client"),
         data_bytes(len(stream.data)),
         say("messages.in_segments", count=segments, segments=count(segments)),
-        say("messages.in_messages", count=complete, messages=count(complete)),
+        *number,
         say("messages.by_framing", framing=framing),
     ]
 
@@ -80,7 +129,10 @@ def _rows(stream: MessageStream) -> list[tuple[str, list[_Item]]]:
             style = "label.payload" if m.complete else "label.problem"
             fill = "═" if m.complete else "┄"
             messages.append(_Item(body, m.end, "╤" if body > m.start else "╞", fill, label, style))
-    rows = [(say("messages.messages"), messages), (say("messages.segments"), _carried(stream.segments))]
+    title = say("messages.messages" if stream.is_framed else "messages.stream")
+    rows = [(title, messages), (say("messages.segments"), _carried(stream.segments))]
+    if stream.again:
+        rows.append((say("messages.again"), _apart(stream.again)))
     if stream.sends:
         rows.append((say("messages.sends"), _carried(stream.sends)))
     if stream.receives:
@@ -103,6 +155,15 @@ def _carried(spans: Sequence[Carried]) -> list[_Item]:
         )
         for span in spans
     ]
+
+
+def _apart(spans: Sequence[Carried]) -> list[_Item]:
+    """Those that do not overlap with one before them: a row has room for one."""
+    shown: list[Carried] = []
+    for span in spans:
+        if not shown or span.start >= shown[-1].end:
+            shown.append(span)
+    return [item._replace(style="label.problem") for item in _carried(shown)]
 
 
 class _Scale:

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable
 from random import Random
 
-from inspector.framing.infer import Direction, infer
+from inspector.framing.inference import Direction, infer
 
 RIGHT_AT_LEAST, CLAIMED_AT_MOST = 0.95, 0.01
 Bodies = list[bytes]

@@ -7,7 +7,7 @@ import pytest
 
 from inspector.capture import bundled
 from inspector.cli import main
-from inspector.framing.infer import infer
+from inspector.framing.inference import infer
 from inspector.trace.messages import inferred
 from inspector.trace.trace import Trace
 

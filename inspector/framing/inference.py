@@ -46,10 +46,11 @@ Direction = tuple[bytes, Sequence[int]]
 """The bytes, and the offsets at which segments begin."""
 
 
-def infer(to_server: Direction, to_client: Direction = (b"", ())) -> Inference:
-    """The framing of a conversation."""
-    directions = [_looked_at(direction) for direction in (to_server, to_client)]
-    cut_short = [len(direction[0]) > _MOST_BYTES for direction in (to_server, to_client)]
+def infer(to_server: bytes | Direction, to_client: bytes | Direction = b"") -> Inference:
+    """The framing of a conversation from the bytes of its directions and, where known, where their segments begin."""
+    streams = [(each, (0,)) if isinstance(each, bytes) else each for each in (to_server, to_client)]
+    directions = [_looked_at(stream) for stream in streams]
+    cut_short = [len(stream[0]) > _MOST_BYTES for stream in streams]
     candidates = sorted(_candidates(directions, cut_short), key=lambda candidate: -candidate.bits)
     fitting = [candidate for candidate in candidates if candidate.bits >= _ENOUGH_BITS]
     best = fitting[0] if fitting else None
