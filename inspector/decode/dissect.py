@@ -46,7 +46,6 @@ _IP_MODULES = {
     132: "scapy.layers.sctp",
 }
 _NETWORKS = {linktypes.ETHERTYPE_IPV4: ("inet", "IP"), linktypes.ETHERTYPE_IPV6: ("inet6", "IPv6")}
-_MESSAGES = {"dns": ("dns", "DNSTCP"), "tls": ("tls.all", "TLS")}
 
 
 class Field(NamedTuple):
@@ -121,16 +120,14 @@ def dissect(frame: bytes, link_type: int, wire_bytes: int, *, checksum_ready: bo
     return Dissection(tuple(checked), at, end)
 
 
-def dissect_message(protocol: str, data: bytes) -> Header | None:
-    """An application message that was put together from a stream, as a header; None when scapy cannot read it."""
-    module, class_name = _MESSAGES[protocol]
+def dissect_dns(message: bytes) -> Header | None:
+    """A DNS message that was put together from a stream, its length before it; None when scapy cannot read it."""
     scapy_configuration()
-    kind = getattr(importlib.import_module(f"scapy.layers.{module}"), class_name)
-    read = _read_layer(kind, data, None)
+    read = _read_layer(importlib.import_module("scapy.layers.dns").DNSTCP, message, None)
     if not read.complete:
         return None
-    names = layer_name(class_name, protocol.upper())
-    return Header(*names, 0, len(data), tuple(_fields(names.name, read.layer, data, True)))
+    names = layer_name("DNSTCP", "DNS")
+    return Header(*names, 0, len(message), tuple(_fields(names.name, read.layer, message, True)))
 
 
 def prepare() -> None:

@@ -1,9 +1,10 @@
 """The application message that a payload is part of, from the stream of its conversation."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from inspector.decode.dissect import Field, Header, dissect_message
+from inspector.decode.dissect import Field, Header, dissect_dns
 from inspector.decode.header_names import APPLICATION, PRESENTATION
 from inspector.framing.framer import Message
 from inspector.framing.registry import opener
@@ -14,6 +15,7 @@ from inspector.trace.messages import is_too_large
 
 _WHOLE = frozenset(("dns",))  # all of the message is fields
 _TLS_RECORD = (("type", 0, 1), ("version", 1, 2), ("length", 3, 2))
+_TOKEN = re.compile(rb"[0-9A-Za-z_-]+")  # what a header's name is made of, and can be shown and asked for
 _REQUEST_LINE = ("method", "target", "version")
 _STATUS_LINE = ("version", "status", "reason")
 
@@ -80,19 +82,20 @@ def _message_header(framing: str, data: bytes, message: Message) -> Header | Non
     if framing == "http":
         return Header("http", "HTTP", APPLICATION, 0, len(data), tuple(_http_fields(data)))
     if framing == "tls":
-        return Header("tls", "TLS", PRESENTATION, 0, len(data), tuple(_tls_fields(data)))
+        return Header("tls", "TLS", PRESENTATION, 0, len(data), tuple(_tls_fields(data, message.kind)))
     if framing == "dns":
-        return dissect_message(framing, data)
+        return dissect_dns(data)
     if message.header_end == message.start or not data:
         return None
     return Header("message", framing, APPLICATION, 0, len(data), ())
 
 
-def _tls_fields(data: bytes) -> Iterator[Field]:
+def _tls_fields(data: bytes, kind: str) -> Iterator[Field]:
     """RFC 8446 section 5.1."""
     for name, at, size in _TLS_RECORD:
         value = int.from_bytes(data[at : at + size], "big")
-        yield Field(f"tls.{name}", value, str(value), 8 * at, 8 * size)
+        text = {"type": kind, "version": f"0x{value:04x}"}.get(name, str(value))
+        yield Field(f"tls.{name}", value, text, 8 * at, 8 * size)
 
 
 def _http_fields(data: bytes) -> Iterator[Field]:
@@ -107,7 +110,7 @@ def _http_fields(data: bytes) -> Iterator[Field]:
             at -= 1
         elif line:
             name, _, value = line.partition(b":")
-            key = name.decode("ascii", "replace").lower().replace("-", "_")
+            key = name.decode("ascii").lower().replace("-", "_") if _TOKEN.fullmatch(name) else "line"
             yield _text_field(f"http.{key}", value.strip(), at, len(line))
             at += len(line)
         at += 2

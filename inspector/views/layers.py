@@ -187,10 +187,13 @@ class _Drawing:
         scale = say("layers.not_to_scale")
         if self.to_scale:
             scale = say("layers.to_scale", bytes=f"{size / max(columns[-1], 1):.1f} B")
-        ruler = f"{' ' * self._label}{ruler:<{columns[-1] + 2}} "
-        legend = Span(scale if cells(ruler) + cells(scale) <= self._width else "", "legend")
+        ruler = f"{ruler:<{columns[-1] + 2}} "
+        legend = Span(scale if self._label + cells(ruler) + cells(scale) <= self._width else "", "legend")
         bits = say("layers.unit_bits", bits=count(8 * size))
-        return [self._line(_name(PHYSICAL), spans, bits, ""), line_of([Span(ruler, "time"), legend])]
+        return [
+            self._line(_name(PHYSICAL), spans, bits, ""),
+            line_of([Span(" " * self._label), Span(ruler, "time"), legend]),
+        ]
 
     def _last(self, osi: int) -> int:
         """Behind the blocks that a layer's box goes around: padding is the link's alone."""
@@ -200,8 +203,9 @@ class _Drawing:
         spans = [Span(" " * self._columns[index])]
         for at in range(index, last):
             inner = self._widths[at] - 1
-            text = f" {contents.get(at, '')}"
-            spans += [Span("│", "lifeline"), Span(text + " " * (inner - cells(text)), self.blocks[at].style)]
+            text = contents.get(at, "")
+            spans += [Span("│", "lifeline"), Span(" "), Span(text, self.blocks[at].style)]
+            spans.append(Span(" " * (inner - 1 - cells(text))))
         return [*spans, Span("│" if index < last else "", "lifeline")]
 
     def _preview(self, index: int) -> str:

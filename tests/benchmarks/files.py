@@ -22,6 +22,7 @@ tcp.analysis.zero_window_probe_ack tcp.analysis.window_update tcp.analysis.windo
 tcp.analysis.keep_alive_ack tcp.analysis.reused_ports""".split()  # noqa: SIM905
 
 CONVERSATIONS, PACKETS_JSON = "inspector conversations", "inspector packets --json"
+LAYERS, ONE_PACKET = "inspector layers --packet 500000", "tshark -V -Y frame.number==500000"
 CONV_TCP, T_FIELDS, TCPTRACE = "tshark -q -z conv,tcp", "tshark -T fields", "tcptrace -n"
 
 REQUIRED = (
@@ -29,6 +30,7 @@ REQUIRED = (
     Comparison(CONVERSATIONS, CONV_TCP, 1 / 2, memory=True),
     Comparison(CONVERSATIONS, TCPTRACE, 1),
     Comparison(PACKETS_JSON, T_FIELDS, 1 / 2),
+    Comparison(LAYERS, ONE_PACKET, 1 / 2),
 )
 
 
@@ -39,6 +41,8 @@ def programs(capture: str) -> Programs:
         CONVERSATIONS: [INSPECTOR, "conversations", capture],
         CONV_TCP: ["tshark", "-r", capture, "-q", "-z", "conv,tcp"],
         TCPTRACE: ["tcptrace", "-n", capture],
+        LAYERS: [INSPECTOR, "layers", capture, "--packet", "500000"],
+        ONE_PACKET: ["tshark", "-r", capture, "-V", "-c", "500000", "-Y", "frame.number==500000"],
         PACKETS_JSON: [INSPECTOR, "packets", capture, "--json"],
         T_FIELDS: ["tshark", "-r", capture, "-T", "fields", *fields],
     }
