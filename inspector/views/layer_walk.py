@@ -182,10 +182,11 @@ def _handed_over(packet: Encapsulation) -> str:
         lower = _lower(packet)
         title = safe_text(lower[-1].title) if lower else ""
         return say("layers.down_7_none", title=title)
-    if part is None:
+    if packet.report is None and part is None:
         return say("layers.down_7", bytes=data_bytes(len(data)))
-    stream = {"start": count(part.offset), "end": count(part.offset + len(data))}
-    if not part.framing:
+    offset = part.offset if part is not None else max(packet.report.relative_seq - 1, 0) if packet.report else 0
+    stream = {"start": count(offset), "end": count(offset + len(data))}
+    if part is None:
         return say("layers.down_7_stream", **stream)
     return say("layers.down_7_message", number=part.number, framing=part.framing, **stream)
 

@@ -64,7 +64,7 @@ def boxes(packet: Encapsulation, width: int) -> list[Line]:
 def stack(packet: Encapsulation, width: int, osi: int, outermost: int) -> list[Line]:
     """The boxes as they are when so much has been wrapped: down to a layer, and to a header by its number."""
     drawing = _Drawing(packet, width)
-    rows = [row for row in drawing.rows() if row.block >= outermost and (row.osi >= osi or row.block < drawing.stacked)]
+    rows = [row for row in drawing.rows() if row.block >= outermost and row.osi >= osi]
     index = min((row.block for row in rows), default=drawing.stacked)
     floor = [drawing.floor(index)] if index < drawing.stacked else []
     return [*(line for row in rows for line in row.lines), *floor]
