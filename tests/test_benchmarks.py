@@ -113,7 +113,7 @@ def test_every_comparison_is_of_programs_that_are_run(capture: Path) -> None:
 
 @pytest.mark.parametrize("name", files.programs(""))
 def test_every_program_can_read_the_generated_capture(name: str, capture: Path) -> None:
-    command = files.programs(str(capture))[name]
+    command = files.programs(str(capture), packet=5)[name]
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
     assert run_once(command).peak_bytes > 0

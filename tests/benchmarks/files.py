@@ -22,7 +22,7 @@ tcp.analysis.zero_window_probe_ack tcp.analysis.window_update tcp.analysis.windo
 tcp.analysis.keep_alive_ack tcp.analysis.reused_ports""".split()  # noqa: SIM905
 
 CONVERSATIONS, PACKETS_JSON = "inspector conversations", "inspector packets --json"
-LAYERS, ONE_PACKET = "inspector layers --packet 500000", "tshark -V -Y frame.number==500000"
+LAYERS, ONE_PACKET = "inspector layers", "tshark -V"  # of the packet in the middle
 CONV_TCP, T_FIELDS, TCPTRACE = "tshark -q -z conv,tcp", "tshark -T fields", "tcptrace -n"
 
 REQUIRED = (
@@ -34,15 +34,15 @@ REQUIRED = (
 )
 
 
-def programs(capture: str) -> Programs:
-    """What is run on a capture."""
+def programs(capture: str, packet: int = PACKETS // 2) -> Programs:
+    """What is run on a capture; ``packet`` is the one that is looked at alone."""
     fields = [word for field in FIELDS for word in ("-e", field)]
     return {
         CONVERSATIONS: [INSPECTOR, "conversations", capture],
         CONV_TCP: ["tshark", "-r", capture, "-q", "-z", "conv,tcp"],
         TCPTRACE: ["tcptrace", "-n", capture],
-        LAYERS: [INSPECTOR, "layers", capture, "--packet", "500000"],
-        ONE_PACKET: ["tshark", "-r", capture, "-V", "-c", "500000", "-Y", "frame.number==500000"],
+        LAYERS: [INSPECTOR, "layers", capture, "--packet", str(packet)],
+        ONE_PACKET: ["tshark", "-r", capture, "-V", "-c", str(packet), "-Y", f"frame.number=={packet}"],
         PACKETS_JSON: [INSPECTOR, "packets", capture, "--json"],
         T_FIELDS: ["tshark", "-r", capture, "-T", "fields", *fields],
     }
