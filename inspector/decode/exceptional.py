@@ -12,11 +12,13 @@ from inspector.decode.addresses import AddressTable
 from inspector.decode.columns import Mark, Network
 from inspector.decode.linktypes import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, LINKS, Bytes, number
 from inspector.decode.protocols import ICMP, ICMP_ECHO, ICMP_ERRORS, ICMPV6, TCP, UDP
+from inspector.decode.tunnels import Tunnel, inner_of_ip, inner_of_udp
 
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _NO_NEXT_HEADER, _DESTINATION = 0, 43, 44, 51, 59, 60
 _EXTENSION_HEADERS = frozenset((_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION))
 _LAST_OFFSET = 0xFFFF
 _LONGEST_TRANSPORT_HEADER = 60
+_MOST_TUNNELS = 8
 _LEAST_BYTES = 4  # of a transport header: the ports, or ICMP type and code
 
 _IPV4 = Struct(">BxHHHxBxxII")
@@ -73,6 +75,7 @@ class DecodedHeaders(NamedTuple):
     icmp: tuple[int, int] | None = None  # type and code
     quoted: QuotedDatagram | None = None
     fragment: FragmentKey | None = None
+    tunnel: Tunnel | None = None  # the innermost
 
 
 class _Datagram(NamedTuple):
@@ -105,7 +108,32 @@ def decode_frame(frame: Bytes, link_type: int, wire_bytes: int, addresses: Addre
     if read is None:
         return DecodedHeaders()
     datagram = read(frame, start, max(wire_bytes, len(frame)), addresses)
-    return DecodedHeaders(mark=_MALFORMED) if datagram is None else _transport(frame, datagram, addresses)
+    if datagram is None:
+        return DecodedHeaders(mark=_MALFORMED)
+    datagram, tunnel = _innermost(frame, datagram, addresses)
+    return _transport(frame, datagram, addresses)._replace(tunnel=tunnel)
+
+
+def _innermost(frame: Bytes, datagram: _Datagram, addresses: AddressTable) -> tuple[_Datagram, Tunnel | None]:
+    """What a packet carries through tunnels, one in another; the packet itself where there is none, or what is in it
+    cannot be read."""
+    tunnel = None
+    for _ in range(_MOST_TUNNELS):
+        if datagram.mark or not datagram.start:
+            break
+        if datagram.protocol == UDP:
+            header = frame[datagram.start : min(datagram.start + 4, datagram.end)]
+            ports = (number(header, 0), number(header, 2)) if len(header) == 4 else (0, 0)
+            name, found = inner_of_udp(frame, ports, datagram.start + 8, datagram.end)
+        else:
+            name, found = inner_of_ip(frame, datagram.protocol, datagram.start, datagram.end)
+        read = None if found is None else _NETWORKS.get(found[1])
+        inner = None if found is None or read is None else read(frame, found[0], datagram.end, addresses)
+        if inner is None or not inner.start:
+            break
+        tunnel = Tunnel(name, datagram.network, datagram.source, datagram.destination)
+        datagram = inner
+    return datagram, tunnel
 
 
 def _arp(frame: Bytes, start: int) -> DecodedHeaders:

@@ -16,6 +16,7 @@ from inspector.decode.addresses import AddressTable
 from inspector.decode.columns import Mark, Network, PacketColumns
 from inspector.decode.exceptional import DecodedHeaders, FragmentKey, QuotedDatagram, decode_frame
 from inspector.decode.protocols import ICMP_ECHO, TCP, UDP
+from inspector.decode.tunnels import UDP_TUNNELS, Tunnel
 
 _FEW = 20  # a batch below this is decoded faster one by one
 _FRAGMENTED_DATAGRAMS_KEPT = 1024
@@ -37,10 +38,12 @@ class Decoder:
         self.packets = 0  # decoded so far; packets are numbered from 1
         self.addresses = AddressTable()
         self.quoted: dict[int, QuotedDatagram] = {}  # by packet number
+        self.tunnels: dict[int, Tunnel] = {}  # that packets of the latest batch came through, by row
         self._first_fragments: dict[FragmentKey, tuple[int, int, int]] = {}  # protocol and ports
 
     def decode(self, batch: FrameBatch) -> PacketColumns:
         """The columns of the next batch."""
+        self.tunnels = {}
         columns = PacketColumns.empty(len(batch))
         if len(batch) >= _FEW:
             rows = np.flatnonzero(~_decode_common(batch, columns, self.addresses))
@@ -71,6 +74,8 @@ class Decoder:
             headers = decode_frame(frame, link_type, wire, self.addresses)
             if headers.fragment is not None:
                 headers = self._with_ports(headers, headers.fragment)
+            if headers.tunnel is not None:
+                self.tunnels[row] = headers.tunnel
             if headers.quoted is not None:
                 self.quoted[self.packets + row + 1] = headers.quoted
             decoded.append(headers)
@@ -157,6 +162,7 @@ def _fill_transport(
     columns.payload_offset[:] = start + header_bytes
     columns.payload_bytes[:] = payload_end - start - header_bytes
     whole: Booleans = (tcp & (tcp_bytes >= _TCP_BYTES)) | udp | echo
+    whole &= ~(udp & (_IS_TUNNEL_PORT[numbers[:, 0]] | _IS_TUNNEL_PORT[numbers[:, 1]]))
     whole &= batch.captured_bytes >= start + np.where(tcp, _TCP_BYTES, 8)
     return whole & (start + header_bytes <= payload_end) & (payload_end <= end)
 
@@ -228,6 +234,7 @@ def _lookup(size: int, values: Mapping[int, int]) -> U16:
 _IS_VLAN_TAG = _lookup(1 << 16, dict.fromkeys(links.VLAN_TAGS, 1)).astype(np.bool_)
 _KIND_OF_FAMILY = _lookup(max(links.ADDRESS_FAMILIES) + 2, links.ADDRESS_FAMILIES)
 _KIND_OF_VERSION = _lookup(16, links.IP_VERSIONS)
+_IS_TUNNEL_PORT = _lookup(1 << 16, dict.fromkeys(UDP_TUNNELS, 1)).astype(np.bool_)
 _IS_ECHO = np.zeros((256, 256), np.bool_)  # by protocol and type
 for _protocol, _types in ICMP_ECHO.items():
     _IS_ECHO[_protocol, list(_types)] = True

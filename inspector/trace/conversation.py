@@ -37,6 +37,7 @@ class Conversation:
     payload_to_client: int
     start_ns: int
     end_ns: int
+    tunnel: str = ""  # that its first packet came through: its kind and the outer addresses
     trace: "Trace | None" = field(default=None, repr=False, compare=False)  # that it was read from
 
     def messages(self, framing: str = "auto") -> "tuple[MessageStream, MessageStream]":

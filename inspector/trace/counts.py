@@ -55,8 +55,17 @@ def describe(
         payload_to_client=payload[1],
         start_ns=times_ns[0],
         end_ns=times_ns[1],
+        tunnel=_tunnel_text(instance, addresses),
         trace=trace,
     )
+
+
+def _tunnel_text(instance: Instance, addresses: AddressTable) -> str:
+    if instance.tunnel is None:
+        return ""
+    name, network, *ends = instance.tunnel
+    source, destination = (addresses.text(network, end) for end in ends)
+    return f"{name} {source} → {destination}"
 
 
 @dataclass(frozen=True, slots=True)

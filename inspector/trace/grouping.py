@@ -16,6 +16,7 @@ import numpy.typing as npt
 from inspector.capture.batch import U64
 from inspector.decode.columns import Mark, Network, PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
+from inspector.decode.tunnels import Tunnel
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import Known
 
@@ -31,7 +32,7 @@ Key = tuple[int, int]
 class Instance:
     """One conversation as the grouping knows it; ``high`` and ``low`` are its endpoints' numbers (see ``unpack``)."""
 
-    __slots__ = ("base_seq", "client_is_high", "client_known", "high", "low", "number", "reused")
+    __slots__ = ("base_seq", "client_is_high", "client_known", "high", "low", "number", "reused", "tunnel")
 
     def __init__(self, number: int, key: Key, client_is_high: bool, client_known: Known, reused: bool) -> None:
         self.number = number
@@ -39,6 +40,7 @@ class Instance:
         self.client_is_high = client_is_high
         self.client_known = client_known
         self.reused = reused  # a SYN opened it on endpoints that another connection had used before
+        self.tunnel: Tunnel | None = None  # that its first packet came through
         self.base_seq: list[int | None] = [None, None]  # by direction: from the low endpoint, from the high one
 
     @property
@@ -107,12 +109,20 @@ class Grouping:
         self._open: dict[Key, Instance] = {}
         self._next_number = 1
         self._salts = _new_salts()
+        self._tunnels: Mapping[int, Tunnel] = {}  # of the rows that are being grouped
 
-    def assign(self, columns: PacketColumns, first_packet: int, quoted: Mapping[int, QuotedDatagram]) -> None:
+    def assign(
+        self,
+        columns: PacketColumns,
+        first_packet: int,
+        quoted: Mapping[int, QuotedDatagram],
+        tunnels: Mapping[int, Tunnel] | None = None,
+    ) -> None:
         """Fill in ``conversation`` and the mark TO_CLIENT of the rows of packets ``first_packet`` and on.
 
-        ``quoted`` has what ICMP errors quote, by packet number.
+        ``quoted`` has what ICMP errors quote, by packet number; ``tunnels`` those that packets came through, by row.
         """
+        self._tunnels = tunnels or {}
         rows = np.flatnonzero(_belongs(columns))
         quoting = np.flatnonzero(columns.mark & int(Mark.QUOTING))
         if len(rows) + len(quoting) == 0:
@@ -188,6 +198,7 @@ class Grouping:
         else:
             from_client, known = not _sent_by_server(protocol, source_port, destination_port), Known.INFERRED
         instance = Instance(self._next_number, key, bool(direction) == from_client, known, reused)
+        instance.tunnel = self._tunnels.get(row)
         self._next_number += 1
         self.instances[instance.number] = self._open[key] = instance
         return instance

@@ -44,5 +44,7 @@ class Intake:
                 self.quoted[first_packet + index] = datagram
         self.decoder.forget(self.seen + 1)
         self.taken += len(taken)
-        self.grouping.assign(taken, first_packet, self.quoted)
+        of_row = {int(row): index for index, row in enumerate(rows)} if self.decoder.tunnels else {}
+        tunnels = {of_row[row]: tunnel for row, tunnel in self.decoder.tunnels.items() if row in of_row}
+        self.grouping.assign(taken, first_packet, self.quoted, tunnels)
         return taken

@@ -281,6 +281,8 @@ class _Drawing:
         room = self._width - len(indent)
         if conversation.client == conversation.server:
             figures = [say("ladder.itself"), *figures]
+        if conversation.tunnel:
+            figures = [say("ladder.tunnel", tunnel=conversation.tunnel), *figures]
         ends = wrapped([f"{conversation.client} →", str(conversation.server)], room, " ")
         words = wrapped(figures, room, " · ") if figures else []
         if words and len(ends) == len(words) == 1 and len(ends[0]) + 3 + len(words[0]) <= room:
