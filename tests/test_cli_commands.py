@@ -25,8 +25,8 @@ server_state_known transitions""".split()  # noqa: SIM905
 )
 CONVERSATION_KEYS = set(
     """conversation protocol client server client_known packets_to_server packets_to_client
-payload_to_server payload_to_client start_ns duration_ns client_state server_state opening closing closed_by conn_state
-history handshake_rtt_ns retransmissions""".split()  # noqa: SIM905
+payload_to_server payload_to_client start_ns duration_ns tunnel client_state server_state opening closing closed_by
+conn_state history handshake_rtt_ns retransmissions""".split()  # noqa: SIM905
 )
 
 

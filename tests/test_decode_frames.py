@@ -1,6 +1,6 @@
 """Frames as tables: what the decoder must say of each."""
 
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import pytest
 from decode_building import (
@@ -320,22 +320,42 @@ def _v6_pieces(datagram: bytes, next_header: int, *cuts: int) -> list[Frame]:
     ]
 
 
-def test_fragments_have_the_ports_of_the_first() -> None:
+def test_fragments_have_the_ports_of_the_first_and_the_last_one_the_whole() -> None:
     for pieces in (_v4_pieces(udp(bytes(92)), UDP, 48, 80), _v6_pieces(udp(bytes(92)), UDP, 48, 80)):
-        first, *later = decode(*pieces)
-        _says(first, mark=Mark.FRAGMENT, source_port=40000, destination_port=53, payload_bytes=40)
-        assert first["transport_offset"] != 0
-        for row, payload_bytes in zip(later, (32, 20), strict=True):
+        first, second, last = decode(*pieces)
+        for row, payload_bytes in zip((first, second), (40, 32), strict=True):
             _says(row, mark=Mark.FRAGMENT, source_port=40000, destination_port=53, payload_bytes=payload_bytes)
-            _says(row, protocol=UDP, transport_offset=0)
+        assert first["transport_offset"] != 0
+        _says(second, protocol=UDP, transport_offset=0)
+        _says(last, protocol=UDP, mark=0, source_port=40000, destination_port=53, payload_bytes=92)
+
+
+def test_fragments_in_any_order_make_the_same_datagram() -> None:
+    pieces = _v4_pieces(tcp(bytes(range(100))), TCP, 24, 48, 80)
+    for order in permutations(pieces):
+        decoder = Decoder()
+        rows = rows_of(decoder.decode(batch_of([*order])), decoder)
+        assert [row["mark"] for row in rows[:-1]] == [Mark.FRAGMENT] * 3
+        _says(rows[-1], mark=0, payload_bytes=100, window=512, **_SEGMENT)
+        assert decoder.reassembled[4].endswith(bytes(range(100)))
+
+
+def test_fragments_that_do_not_make_a_datagram_stay_fragments() -> None:
+    """One is missing, one was cut by the capture, one has the identification of an earlier datagram."""
+    first, second, last = _v4_pieces(udp(bytes(92)), UDP, 48, 80)
+    cut = second._replace(data=second.data[:-1], wire_bytes=len(second.data))
+    other = Frame(second.data[:-1] + b"x")
+    for frames in ([first, last], [first, cut, last], [first, second, other, last]):
+        assert all(int(row["mark"]) & Mark.FRAGMENT for row in decode(*frames))
+    assert [row["mark"] for row in decode(first, first, second, second, last, last)][4:] == [0, Mark.FRAGMENT]
 
 
 def test_later_fragments_of_a_segment_have_only_its_ports() -> None:
-    first, later = decode(*_v4_pieces(tcp(bytes(100)), TCP, 48))
+    first, second, last = decode(*_v4_pieces(tcp(bytes(100)), TCP, 48, 80))
     _says(first, mark=Mark.FRAGMENT, payload_bytes=28, window=512, **_SEGMENT)
-    _says(
-        later, protocol=TCP, source_port=40000, destination_port=80, seq=0, ack=0, flags=0, window=0, payload_bytes=72
-    )
+    ports = {"source_port": 40000, "destination_port": 80}
+    _says(second, protocol=TCP, **ports, seq=0, ack=0, flags=0, window=0, payload_bytes=32)
+    _says(last, mark=0, payload_bytes=100, window=512, **_SEGMENT)
 
 
 def test_later_fragments_have_the_protocol_behind_the_extension_headers() -> None:
@@ -364,7 +384,7 @@ def test_only_the_latest_fragmented_datagrams_are_remembered() -> None:
 def test_a_fragmented_tcp_header_is_malformed() -> None:
     first, later = decode(*_v4_pieces(_HELLO, TCP, 8))
     _says(first, mark=Mark.FRAGMENT | Mark.MALFORMED, source_port=40000, seq=1000, ack=0, payload_bytes=0)
-    _says(later, mark=Mark.FRAGMENT, source_port=40000, payload_bytes=17)
+    _says(later, mark=0, payload_bytes=5, **_SEGMENT)
 
 
 def test_decode_frame_tells_type_and_code_of_icmp() -> None:

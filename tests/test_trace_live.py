@@ -224,6 +224,7 @@ def test_memory_does_not_grow_with_the_traffic(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("inspector.trace.reader._NAMES_KEPT", 100)
     monkeypatch.setattr("inspector.decode.addresses._TEXTS_KEPT", 100)
     monkeypatch.setattr("inspector.decode.fast._FRAGMENTED_DATAGRAMS_KEPT", 100)
+    monkeypatch.setattr("inspector.decode.fragments._DATAGRAMS_KEPT", 100)
     live, frames = LiveTrace(), flood()
     sizes = []
     for _ in range(5):

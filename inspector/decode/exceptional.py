@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from inspector.decode.addresses import AddressTable
 from inspector.decode.columns import Mark, Network
+from inspector.decode.fragments import Fragment, FragmentKey
 from inspector.decode.linktypes import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, LINKS, Bytes, number
 from inspector.decode.protocols import ICMP, ICMP_ECHO, ICMP_ERRORS, ICMPV6, TCP, UDP
 from inspector.decode.tunnels import Tunnel, inner_of_ip, inner_of_udp
@@ -44,17 +45,6 @@ class QuotedDatagram(NamedTuple):
     identification: int = 0
 
 
-class FragmentKey(NamedTuple):
-    """What the fragments of one datagram have in common (RFC 791 section 2.3; RFC 8200 section 4.5, where fragments may
-    differ in their next header: ``protocol`` is 0)."""
-
-    network: int
-    protocol: int
-    source: int
-    destination: int
-    identification: int
-
-
 class DecodedHeaders(NamedTuple):
     """The columns of one frame, named and meant as in PacketColumns; and what ties it to other packets."""
 
@@ -74,7 +64,7 @@ class DecodedHeaders(NamedTuple):
     payload_bytes: int = 0
     icmp: tuple[int, int] | None = None  # type and code
     quoted: QuotedDatagram | None = None
-    fragment: FragmentKey | None = None
+    fragment: Fragment | None = None
     tunnel: Tunnel | None = None  # the innermost
 
 
@@ -89,7 +79,7 @@ class _Datagram(NamedTuple):
     start: int
     end: int
     identification: int = 0
-    fragment_offset: int = 0
+    fragment: Fragment | None = None
 
 
 def decode_frame(frame: Bytes, link_type: int, wire_bytes: int, addresses: AddressTable) -> DecodedHeaders:
@@ -110,6 +100,15 @@ def decode_frame(frame: Bytes, link_type: int, wire_bytes: int, addresses: Addre
     datagram = read(frame, start, max(wire_bytes, len(frame)), addresses)
     if datagram is None:
         return DecodedHeaders(mark=_MALFORMED)
+    datagram, tunnel = _innermost(frame, datagram, addresses)
+    return _transport(frame, datagram, addresses)._replace(tunnel=tunnel)
+
+
+def decode_reassembled(frame: Bytes, last: DecodedHeaders, protocol: int, addresses: AddressTable) -> DecodedHeaders:
+    """The headers of a datagram that its last fragment completed; ``frame`` is that one's, with the whole payload."""
+    assert last.fragment is not None
+    start = last.fragment.start
+    datagram = _Datagram(last.network, protocol, last.source, last.destination, 0, start, len(frame))
     datagram, tunnel = _innermost(frame, datagram, addresses)
     return _transport(frame, datagram, addresses)._replace(tunnel=tunnel)
 
@@ -169,9 +168,11 @@ def _ipv4(frame: Bytes, offset: int, end: int, addresses: AddressTable) -> _Data
     if end < start:
         end = start
         mark |= _MALFORMED
-    return _Datagram(
-        Network.IPV4, protocol, source, destination, mark, start, end, identification, (fragment & 0x1FFF) * 8
-    )
+    place = None
+    if mark & _FRAGMENT_MARK:
+        key = FragmentKey(Network.IPV4, protocol, source, destination, identification)
+        place = Fragment(key, (fragment & 0x1FFF) * 8, bool(fragment & 0x2000), start, end, protocol)
+    return _Datagram(Network.IPV4, protocol, source, destination, mark, start, end, identification, place)
 
 
 def _ipv6(frame: Bytes, offset: int, end: int, addresses: AddressTable) -> _Datagram | None:
@@ -184,6 +185,7 @@ def _ipv6(frame: Bytes, offset: int, end: int, addresses: AddressTable) -> _Data
     if payload_bytes or kind == _NO_NEXT_HEADER:  # else 0 is a jumbogram, or left to the segmentation offload
         end = min(end, start + payload_bytes)
     mark = identification = 0
+    fragment = None
     captured = min(len(frame), end)
     while kind in _EXTENSION_HEADERS:
         if captured < start + 8:
@@ -194,24 +196,26 @@ def _ipv6(frame: Bytes, offset: int, end: int, addresses: AddressTable) -> _Data
             if place & 0xFFF9:  # else an atomic fragment: a whole datagram, RFC 6946
                 mark = _FRAGMENT_MARK
                 identification = int.from_bytes(frame[start + 4 : start + 8], "big")
-            if place & 0xFFF8:
-                fragment_offset = place & 0xFFF8
-                return _Datagram(
-                    Network.IPV6, following, source, destination, mark, start + 8, end, identification, fragment_offset
-                )
+                key = FragmentKey(Network.IPV6, 0, source, destination, identification)
+                fragment = Fragment(key, place & 0xFFF8, bool(place & 1), start + 8, end, following)
             start += 8
+            if fragment is not None and fragment.offset:
+                return _Datagram(
+                    Network.IPV6, following, source, destination, mark, start, end, identification, fragment
+                )
         else:
             start += (frame[start + 1] + 2) * 4 if kind == _AUTHENTICATION else (frame[start + 1] + 1) * 8
         kind = following
     if end < start:
         end = start
         mark |= _MALFORMED
-    return _Datagram(Network.IPV6, kind, source, destination, mark, start, end, identification)
+    return _Datagram(Network.IPV6, kind, source, destination, mark, start, end, identification, fragment)
 
 
 def _transport(frame: Bytes, datagram: _Datagram, addresses: AddressTable) -> DecodedHeaders:
     """What follows the IP headers."""
-    read = None if datagram.fragment_offset else _TRANSPORTS.get(datagram.protocol)
+    follows = datagram.fragment is not None and datagram.fragment.offset > 0
+    read = None if follows else _TRANSPORTS.get(datagram.protocol)
     if read is None or not 0 < datagram.start <= _LAST_OFFSET - _LONGEST_TRANSPORT_HEADER:
         headers = _without_transport(datagram)
     else:
@@ -220,11 +224,7 @@ def _transport(frame: Bytes, datagram: _Datagram, addresses: AddressTable) -> De
             headers = _without_transport(datagram._replace(mark=datagram.mark | _MALFORMED, start=0, end=0))
         else:
             headers = read(frame, datagram, captured, addresses)
-    if datagram.mark & _FRAGMENT_MARK:
-        protocol = datagram.protocol if datagram.network == Network.IPV4 else 0
-        key = FragmentKey(datagram.network, protocol, datagram.source, datagram.destination, datagram.identification)
-        headers = headers._replace(fragment=key)
-    return headers
+    return headers._replace(fragment=datagram.fragment)
 
 
 def _without_transport(datagram: _Datagram) -> DecodedHeaders:
@@ -302,7 +302,7 @@ def _quoted(data: Bytes, network: int, addresses: AddressTable) -> QuotedDatagra
         return None
     source_port = destination_port = seq = 0
     start, protocol = datagram.start, datagram.protocol
-    if start and not datagram.fragment_offset and len(data) >= start + 8:
+    if start and not (datagram.fragment and datagram.fragment.offset) and len(data) >= start + 8:
         if protocol in (TCP, UDP):
             source_port, destination_port = number(data, start), number(data, start + 2)
             seq = int.from_bytes(data[start + 4 : start + 8], "big") if protocol == TCP else 0

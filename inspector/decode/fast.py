@@ -14,12 +14,14 @@ from inspector.capture.batch import I64, U8, U16, FrameBatch
 from inspector.decode import linktypes as links
 from inspector.decode.addresses import AddressTable
 from inspector.decode.columns import Mark, Network, PacketColumns
-from inspector.decode.exceptional import DecodedHeaders, FragmentKey, QuotedDatagram, decode_frame
+from inspector.decode.exceptional import DecodedHeaders, QuotedDatagram, decode_frame, decode_reassembled
+from inspector.decode.fragments import Fragment, FragmentKey, FragmentStore
 from inspector.decode.protocols import ICMP_ECHO, TCP, UDP
 from inspector.decode.tunnels import UDP_TUNNELS, Tunnel
 
 _FEW = 20  # a batch below this is decoded faster one by one
 _FRAGMENTED_DATAGRAMS_KEPT = 1024
+_REASSEMBLED_BYTES_KEPT = 64 << 20
 _LINK_BYTES = 20  # the longest link header of the common case: cooked version 2
 _IPV4_LONGEST, _IPV6_BYTES, _TCP_BYTES = 60, 40, 20
 _REACH = _LINK_BYTES + _IPV4_LONGEST + _TCP_BYTES
@@ -39,6 +41,9 @@ class Decoder:
         self.addresses = AddressTable()
         self.quoted: dict[int, QuotedDatagram] = {}  # by packet number
         self.tunnels: dict[int, Tunnel] = {}  # that packets of the latest batch came through, by row
+        self.reassembled: dict[int, bytes] = {}  # by packet number: the last fragment's frame, with the whole payload
+        self._reassembled_bytes = 0
+        self._fragments = FragmentStore()
         self._first_fragments: dict[FragmentKey, tuple[int, int, int]] = {}  # protocol and ports
 
     def decode(self, batch: FrameBatch) -> PacketColumns:
@@ -62,9 +67,11 @@ class Decoder:
         return columns
 
     def forget(self, before_packet: int) -> None:
-        """Drop what errors before a packet quoted."""
+        """Drop what errors before a packet quoted, and datagrams that were put together before it."""
         for packet in [packet for packet in self.quoted if packet < before_packet]:
             del self.quoted[packet]
+        for packet in [packet for packet in self.reassembled if packet < before_packet]:
+            self._reassembled_bytes -= len(self.reassembled.pop(packet))
 
     def _decode_exceptional(self, batch: FrameBatch, columns: PacketColumns, rows: npt.NDArray[np.intp]) -> None:
         decoded = []
@@ -73,7 +80,7 @@ class Decoder:
             frame = bytes(batch.buffer[offset : offset + captured])
             headers = decode_frame(frame, link_type, wire, self.addresses)
             if headers.fragment is not None:
-                headers = self._with_ports(headers, headers.fragment)
+                headers = self._of_fragment(headers, headers.fragment, frame, self.packets + row + 1)
             if headers.tunnel is not None:
                 self.tunnels[row] = headers.tunnel
             if headers.quoted is not None:
@@ -83,6 +90,21 @@ class Decoder:
         for name in _HEADER_FIELDS:
             getattr(columns, name)[rows] = values[name]
         columns.mark[rows] |= np.array(values["mark"], np.uint8)
+
+    def _of_fragment(self, headers: DecodedHeaders, fragment: Fragment, frame: bytes, packet: int) -> DecodedHeaders:
+        """The whole datagram when this fragment completes it; else the ports, as far as they are known."""
+        data = frame[fragment.start : fragment.end]
+        found = self._fragments.add(fragment, data) if len(data) == fragment.end - fragment.start else None
+        if found is None:
+            return self._with_ports(headers, fragment.key)
+        protocol, payload = found
+        whole = frame[: fragment.start] + payload
+        read = decode_reassembled(whole, headers, protocol, self.addresses)
+        if not read.transport_offset or read.mark or self._reassembled_bytes + len(whole) > _REASSEMBLED_BYTES_KEPT:
+            return self._with_ports(headers, fragment.key)
+        self.reassembled[packet] = whole
+        self._reassembled_bytes += len(whole)
+        return read
 
     def _with_ports(self, headers: DecodedHeaders, key: FragmentKey) -> DecodedHeaders:
         """Only the first fragment has the transport header; those that follow it belong to the same conversation."""

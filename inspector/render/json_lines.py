@@ -90,6 +90,7 @@ def conversation_line(
         "payload_to_client": conversation.payload_to_client,
         "start_ns": conversation.start_ns,
         "duration_ns": conversation.end_ns - conversation.start_ns,
+        "tunnel": conversation.tunnel,
     }
     if end is not None:
         outcome = end.outcome

@@ -93,7 +93,9 @@ class Counts:
         np.minimum.at(start_ns, number, time_ns)
         np.maximum.at(end_ns, number, time_ns)
         # Sums of payloads stay below 2**53, where the weights of bincount, floats, are exact.
-        payload = np.bincount(place, weights=columns.payload_bytes[counted], minlength=2 * size)
+        # A fragment's bytes are counted where its datagram is complete.
+        carried = np.where(columns.mark[counted] & int(Mark.FRAGMENT), 0, columns.payload_bytes[counted])
+        payload = np.bincount(place, weights=carried, minlength=2 * size)
         return cls(
             np.bincount(place, minlength=2 * size).reshape(size, 2),
             payload.astype(np.int64).reshape(size, 2),

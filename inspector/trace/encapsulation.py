@@ -74,7 +74,7 @@ class EncapsulationReader:
             return plain
         known = self._known.get(conversation.number) or self._find_out(conversation)
         plain = plain._replace(report=known.reports.get(packet), states=_states_at(packet, known.reports))
-        if not known.framing or not plain.payload:
+        if not known.framing or not plain.payload or trace.is_reassembled(packet):
             return plain
         return _with_part(plain, message_part(trace.stream(conversation.number), packet, values.side, known.framing))
 

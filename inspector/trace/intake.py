@@ -11,6 +11,7 @@ from inspector.trace.grouping import Grouping
 from inspector.trace.selection import Selection
 
 Rows = npt.NDArray[np.intp]
+_REASSEMBLED_BYTES_KEPT = 64 << 20
 
 
 class Intake:
@@ -20,6 +21,8 @@ class Intake:
         self.grouping = Grouping()
         self.decoder = Decoder()
         self.quoted: dict[int, QuotedDatagram] = {}  # what ICMP errors quote, by packet number
+        self.reassembled: dict[int, bytes] = {}  # datagrams of several fragments, by the packet that completed each
+        self._reassembled_bytes = 0
         self.seen = 0
         self.taken = 0
         self._selection = selection or Selection()
@@ -38,13 +41,32 @@ class Intake:
         """Number and group the chosen rows of the batch that was decoded last."""
         first_packet = self.taken + 1
         taken = columns if len(rows) == len(columns) else columns.take(rows)
+        first_decoded = self.seen - len(columns) + 1
         for index in np.flatnonzero(taken.mark & int(Mark.QUOTING)).tolist():
-            datagram = self.decoder.quoted.get(self.seen - len(columns) + 1 + int(rows[index]))
+            datagram = self.decoder.quoted.get(first_decoded + int(rows[index]))
             if datagram is not None:
                 self.quoted[first_packet + index] = datagram
+        of_row = {}
+        if self.decoder.tunnels or self.decoder.reassembled:
+            of_row = {int(row): index for index, row in enumerate(rows)}
+        for packet, whole in self.decoder.reassembled.items():
+            if packet - first_decoded in of_row:
+                self._keep(first_packet + of_row[packet - first_decoded], whole)
         self.decoder.forget(self.seen + 1)
         self.taken += len(taken)
-        of_row = {int(row): index for index, row in enumerate(rows)} if self.decoder.tunnels else {}
         tunnels = {of_row[row]: tunnel for row, tunnel in self.decoder.tunnels.items() if row in of_row}
         self.grouping.assign(taken, first_packet, self.quoted, tunnels)
         return taken
+
+    def forget(self) -> None:
+        """Let go what was kept of packets that have been read."""
+        self.quoted.clear()
+        self.reassembled.clear()
+        self._reassembled_bytes = 0
+
+    def _keep(self, packet: int, whole: bytes) -> None:
+        """Keep a datagram's bytes, and let the oldest go when they are too many."""
+        self.reassembled[packet] = whole
+        self._reassembled_bytes += len(whole)
+        while self._reassembled_bytes > _REASSEMBLED_BYTES_KEPT:
+            self._reassembled_bytes -= len(self.reassembled.pop(next(iter(self.reassembled))))

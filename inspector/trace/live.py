@@ -47,7 +47,7 @@ class LiveConversation:
                 self._times_ns = (values.time_ns, values.time_ns)
             self._times_ns = (min(self._times_ns[0], values.time_ns), max(self._times_ns[1], values.time_ns))
             self._packets[row.side] += 1
-            self._payload_bytes[row.side] += row.payload_bytes
+            self._payload_bytes[row.side] += 0 if row.fragment else row.payload_bytes
         return row
 
     def summary(self) -> Conversation:
@@ -116,8 +116,8 @@ class LiveTrace:
         for offset, values in zip(offsets, values_of(taken, np.arange(len(rows)), first_packet), strict=True):
             frame = bytes(batch.buffer[offset : offset + values.captured_bytes])
             self._keep(values.packet, frame)
-            yield self._arrival(values, frame)
-        self._intake.quoted.clear()
+            yield self._arrival(values, self._intake.reassembled.get(values.packet, frame))
+        self._intake.forget()
         self._let_go()
 
     def frame(self, packet: int) -> bytes:

@@ -105,6 +105,10 @@ class Trace:
         rows = np.flatnonzero(self.columns.payload_bytes > 0)
         return int(rows[0]) + 1 if len(rows) else None
 
+    def is_reassembled(self, packet: int) -> bool:
+        """Whether a packet is the last fragment of a datagram, whose headers its columns tell."""
+        return packet in self._intake.reassembled
+
     def link_type(self, packet: int) -> int:
         """The LINKTYPE_ number of a packet's frame."""
         return int(self.columns.link_type[packet - 1])
@@ -126,7 +130,7 @@ class Trace:
         rows = [
             reader.feed(
                 values,
-                self.source.fetch(values.position, values.captured_bytes),
+                self._bytes_of(values),
                 payload_limit,
                 self.comments.get(values.packet, ""),
             )
@@ -189,14 +193,14 @@ class Trace:
         gaps named, or the payloads of datagrams."""
         self._refresh()
         columns, protocol = self._columns, self._instances[number].protocol
-        ours = (columns.conversation == number) & (columns.mark & int(Mark.QUOTING) == 0)
+        ours = (columns.conversation == number) & (columns.mark & int(Mark.QUOTING | Mark.FRAGMENT) == 0)
         if protocol == TCP:
             yield from self._tcp_stream(np.flatnonzero(ours & is_segment(columns)), sides)
             return
         start = dict.fromkeys(Side, 0)
         for values in values_of(columns, np.flatnonzero(ours)):
             if values.side in sides:
-                data = values.payload(self.source.fetch(values.position, values.captured_bytes))
+                data = values.payload(self._bytes_of(values))
                 yield values.side, Piece(start[values.side], data, values.packet)
                 start[values.side] += len(data)
 
@@ -231,8 +235,12 @@ class Trace:
         yield from assembler.finish()
 
     def _payload(self, values: PacketValues) -> bytes:
-        frame = self.source.fetch(values.position, values.captured_bytes) if values.payload_bytes else b""
-        return values.payload(frame)
+        return values.payload(self._bytes_of(values) if values.payload_bytes else b"")
+
+    def _bytes_of(self, values: PacketValues) -> bytes:
+        """What the columns of a packet tell of: its frame, or the datagram that it completed as the last fragment."""
+        whole = self._intake.reassembled.get(values.packet)
+        return self.source.fetch(values.position, values.captured_bytes) if whole is None else whole
 
     def _asked_for(self, selection: Selection | None, number: int | None) -> npt.NDArray[np.intp]:
         self._refresh()
@@ -259,7 +267,7 @@ class Trace:
 
     def _syn_frame(self, values: PacketValues) -> bytes:
         """The frame of a segment whose options matter to the analysis, else nothing."""
-        return self.source.fetch(values.position, values.captured_bytes) if values.flags & _SYN else b""
+        return self._bytes_of(values) if values.flags & _SYN else b""
 
     def _reports(
         self, rows: npt.NDArray[np.intp], connections: dict[int, Connection]
