@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 _DATAGRAMS_KEPT = 1024
 _BYTES_KEPT = 16 << 20
+_FRAGMENTS_KEPT = 2048  # of one datagram; a hostile one may have 8192
 
 
 class FragmentKey(NamedTuple):
@@ -33,6 +34,7 @@ class _Pending:
 
     def __init__(self) -> None:
         self.pieces: dict[int, bytes] = {}
+        self.bytes = 0
         self.size: int | None = None
         self.protocol = 0
 
@@ -51,10 +53,11 @@ class FragmentStore:
         """
         pending = self._pending.pop(fragment.key, None) or _Pending()
         if pending.pieces.get(fragment.offset, data) != data:
-            self._bytes -= sum(map(len, pending.pieces.values()))
+            self._bytes -= pending.bytes
             pending = _Pending()
-        if fragment.offset not in pending.pieces:
+        if fragment.offset not in pending.pieces and len(pending.pieces) < _FRAGMENTS_KEPT:
             pending.pieces[fragment.offset] = data
+            pending.bytes += len(data)
             self._bytes += len(data)
         if fragment.offset == 0:
             pending.protocol = fragment.protocol
@@ -62,17 +65,16 @@ class FragmentStore:
             pending.size = fragment.offset + len(data)
         payload = _put_together(pending)
         if payload is not None:
-            self._bytes -= sum(map(len, pending.pieces.values()))
+            self._bytes -= pending.bytes
             return pending.protocol, payload
         self._pending[fragment.key] = pending
         while len(self._pending) > _DATAGRAMS_KEPT or self._bytes > _BYTES_KEPT:
-            oldest = self._pending.pop(next(iter(self._pending)))
-            self._bytes -= sum(map(len, oldest.pieces.values()))
+            self._bytes -= self._pending.pop(next(iter(self._pending))).bytes
         return None
 
 
 def _put_together(pending: _Pending) -> bytes | None:
-    if pending.size is None or 0 not in pending.pieces:
+    if pending.size is None or pending.bytes < pending.size:
         return None
     payload = bytearray()
     for offset, data in sorted(pending.pieces.items()):
