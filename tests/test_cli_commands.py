@@ -20,7 +20,7 @@ INSPECTOR = [sys.executable, "-m", "inspector"]
 
 PACKET_KEYS = set(
     """packet time_ns conversation protocol src dst frame_bytes payload_bytes flags seq ack relative_seq
-relative_ack window scaled_window analysis duplicate_ack_number client_state server_state client_state_known
+relative_ack window scaled_window analysis duplicate_ack_number findings client_state server_state client_state_known
 server_state_known transitions""".split()  # noqa: SIM905
 )
 CONVERSATION_KEYS = set(

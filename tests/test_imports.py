@@ -15,6 +15,7 @@ from inspector import demos
 from inspector.cli.parser import _OWN_HELP, COMMANDS
 from inspector.decode.checksums import Checksum
 from inspector.decode.protocols import ICMP_ERRORS, icmp_name
+from inspector.tcp.findings import Cause, Kind
 from inspector.tcp.report import Closing, Opening
 from inspector.text import problems
 from inspector.views.call_words import _EXPLAINED, _POLL_BITS
@@ -80,9 +81,10 @@ TEXTS = {f"{area}.{name}": entry for area, entries in AREAS.items() for name, en
 KEY = re.compile(rf"({'|'.join(AREAS)})\.[A-Za-z0-9_]+")
 PROBLEMS = {name for name in dir(problems) if name.endswith("Problem")}
 
-FINDINGS = """retransmission fast_retransmission spurious_retransmission out_of_order lost_segment ack_lost_segment
-duplicate_ack zero_window zero_window_probe zero_window_probe_ack window_update window_full keep_alive keep_alive_ack
-reused_ports"""
+FINDINGS = {
+    *(f"{Kind.RETRANSMISSION}_{cause}" for cause in Cause),
+    *(set(Kind) - {Kind.RETRANSMISSION}),
+}
 EVERY_BYTE = range(256)
 ICMP_NAMES = {icmp_name(protocol, kind, code) for protocol in ICMP_ERRORS for kind in EVERY_BYTE for code in EVERY_BYTE}
 PLAIN_PHASES = set(Phase) - {Phase.RESET, Phase.HALF_CLOSED}  # those take parameters
@@ -123,7 +125,7 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
     "views/labels.py": {
         "icmp.{row.icmp}": ICMP_NAMES,
         "icmp.{row.notice.name}": [*ICMP_NAMES, "error"],
-        "ladder.{name}": FINDINGS.split(),
+        "findings.{kind}": FINDINGS,
     },
     "views/header_fields.py": {
         "fields.{key}": [name.replace(".", "_") for name in KNOWN],

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.render.json_lines import SCHEMA, packet_line
+from inspector.tcp.findings import Cause, Kind
 from inspector.tcp.report import Closing, Opening
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import TcpState
@@ -61,7 +62,7 @@ def test_the_documented_keys_are_those_printed(heading: str, command: str) -> No
 
 
 def test_every_word_is_documented() -> None:
-    for vocabulary in (Opening, Closing):
+    for vocabulary in (Opening, Closing, Kind, Cause):
         for word in vocabulary:
             assert f"`{word}`" in PAGE
     assert " ".join(str(flag.name) for flag in Flag) in PAGE

@@ -65,11 +65,14 @@ def fed(batches: Iterable[FrameBatch]) -> tuple[LiveTrace, list[Arrival]]:
 
 
 def without_options(record: PacketRecord) -> PacketRecord:
-    """A list of packets shows no options but those of a SYN, so a file is not read for the others."""
+    """A list of packets shows no options but those of a SYN, and no identification: a file is not read for them."""
     report = record.report
-    if report is None or report.segment.flags & Flag.SYN:
+    if report is None:
         return record
-    return record._replace(report=report._replace(segment=report.segment._replace(options=NO_OPTIONS)))
+    segment = report.segment._replace(identification=0)
+    if not segment.flags & Flag.SYN:
+        segment = segment._replace(options=NO_OPTIONS)
+    return record._replace(report=report._replace(segment=segment))
 
 
 class Whole:

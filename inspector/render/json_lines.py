@@ -7,6 +7,7 @@ in them is either of our own vocabulary or passes through ``json.dumps``.
 from functools import lru_cache
 from json import dumps
 
+from inspector.tcp.findings import Finding
 from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import EndpointState, Side, Transition
@@ -55,15 +56,23 @@ def packet_line(record: PacketRecord) -> str:
 
 
 def _segment(report: SegmentReport) -> str:
-    segment, relative_seq, relative_ack, scaled, analysis, duplicate, _, transitions, client, server, _ = report
+    segment, relative_seq, relative_ack, scaled, analysis, duplicate, _, transitions, client, server, _, found = report
     moves = f"[{', '.join(map(_transition, transitions))}]" if transitions else "[]"
     return (
         f'"flags": {_FLAG_LISTS[segment.flags & 0xFF]}, "seq": {segment.seq}, "ack": {segment.ack}, '
         f'"relative_seq": {relative_seq}, "relative_ack": {relative_ack}, '
         f'"window": {segment.window}, "scaled_window": {"null" if scaled is None else scaled}, '
         f'"analysis": {_names(analysis)}, "duplicate_ack_number": {"null" if duplicate is None else duplicate}, '
+        f'"findings": [{", ".join(map(_finding, found)) if found else ""}], '
         f'{_states(client, server)}, "transitions": {moves}'
     )
+
+
+def _finding(finding: Finding) -> str:
+    fields = {"kind": finding.kind, "packet": finding.packet}
+    if finding.cause is not None:
+        fields["cause"] = finding.cause
+    return dumps({**fields, "evidence": finding.evidence, "known": finding.known})
 
 
 def _transition(move: Transition) -> str:

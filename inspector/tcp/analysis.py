@@ -2,7 +2,12 @@
 
 from typing import NamedTuple
 
-from inspector.tcp.findings import (
+from inspector.tcp.diagnosis import Diagnosis
+from inspector.tcp.findings import Finding
+from inspector.tcp.past import Past, RecentSegments
+from inspector.tcp.segment import Segment
+from inspector.tcp.seqnum import MODULUS
+from inspector.tcp.wireshark_rules import (
     ACK,
     ACK_RULES,
     ACKED_UNSEEN,
@@ -20,8 +25,6 @@ from inspector.tcp.findings import (
     is_before,
     segment_end,
 )
-from inspector.tcp.segment import Segment
-from inspector.tcp.seqnum import MODULUS
 
 IMPLAUSIBLE_FLIGHT_BYTES = 2_000_000_000  # the numbers are not of one stream
 
@@ -35,6 +38,7 @@ class SegmentAnalysis(NamedTuple):
     names: tuple[str, ...]
     duplicate_ack_number: int | None
     bytes_in_flight: int | None
+    findings: tuple[Finding, ...]
 
 
 class Analyzer:
@@ -42,12 +46,15 @@ class Analyzer:
 
     ``reused``: the SYN that opens it reuses addresses and ports of an earlier connection. A SYN without ACK whose
     number is not the one that side began with opens another instance: it is for another Analyzer.
-    It holds a few dozen integers, however long the connection is.
+    ``past`` has what the findings are compared with; with it this holds a few dozen integers, however long the
+    connection is, without it the latest segments, which then have to come whole.
     """
 
-    __slots__ = ("_directions", "_reused", "_rtt_ns", "_syn_ns")
+    __slots__ = ("_diagnosis", "_directions", "_recent", "_reused", "_rtt_ns", "_syn_ns")
 
-    def __init__(self, reused: bool = False) -> None:
+    def __init__(self, reused: bool = False, past: Past | None = None) -> None:
+        self._recent = RecentSegments() if past is None else None
+        self._diagnosis = Diagnosis(past or self._recent or RecentSegments())
         client, server = Direction(), Direction()
         self._directions = ((client, server), (server, client))  # by side: its own, its peer's
         self._reused = reused
@@ -58,15 +65,23 @@ class Analyzer:
         """Analyse the next segment.
 
         Data in order and ACKs of something new, nearly all there is, are recognised by a few comparisons under which
-        no rule of ``findings`` can hold; all else goes to ``examine``. A property test holds both against each other.
+        no rule of ``wireshark_rules`` can hold and nothing is to be found; all else goes to ``examine``. A property
+        test holds both against each other.
         """
+        if self._recent is not None:
+            self._recent.add(segment)
         own, peer = self._directions[segment.side]
-        if own.settled and _is_uneventful(segment, own, peer):
-            return _conclude(segment, own, peer, (), None)
-        return self.examine(segment)
+        if own.settled and not self._diagnosis.waiting and _is_uneventful(segment, own, peer):
+            return _conclude(segment, own, peer, (), None, ())
+        return self._examine(segment)
 
     def examine(self, segment: Segment) -> SegmentAnalysis:
         """Analyse the next segment rule by rule; says of any segment what ``feed`` says."""
+        if self._recent is not None:
+            self._recent.add(segment)
+        return self._examine(segment)
+
+    def _examine(self, segment: Segment) -> SegmentAnalysis:
         own, peer = self._directions[segment.side]
         names = self._set_bases(segment, own, peer) + _applying(PLAIN_RULES, segment, own, peer)
         duplicate_ack_number = _count_duplicate_ack(own) if "duplicate_ack" in names else None
@@ -75,8 +90,9 @@ class Analyzer:
             _accept_as_seen(peer)
         if (segment.payload_bytes or segment.flags & (SYN | FIN)) and "keep_alive" not in names:
             names += _applying(RESEND_RULES, segment, own, peer)
+        findings = self._diagnosis.feed(segment, own, peer, names)
         self._learn_from_handshake(segment, own, peer)
-        return _conclude(segment, own, peer, names, duplicate_ack_number)
+        return _conclude(segment, own, peer, names, duplicate_ack_number, findings)
 
     def _set_bases(self, segment: Segment, own: Direction, peer: Direction) -> tuple[str, ...]:
         """Relative numbers count from the SYN; without it, such that the first byte seen is number 1."""
@@ -99,19 +115,25 @@ class Analyzer:
             own.settled = peer.settled = False
             _learn_window_scale(segment, own, peer)
             peer.set_right_edge()
+            if not segment.options.malformed:
+                own.sack_permitted = segment.options.sack_permitted
             if not segment.flags & ACK:
                 self._syn_ns = segment.time_ns
+            elif self._syn_ns:
+                own.answer_ns = segment.time_ns - self._syn_ns
         elif segment.flags & ACK:
             own.only_syn = False
             if self._syn_ns and not self._rtt_ns:
                 self._rtt_ns = segment.time_ns - self._syn_ns
+                if peer.answer_ns is not None:
+                    own.answer_ns = self._rtt_ns - peer.answer_ns
                 own.reordering_ns = peer.reordering_ns = self._rtt_ns & UNSIGNED_64 or REORDERING_NS
             own.settled = not self._syn_ns or self._rtt_ns != 0
 
 
 def _is_uneventful(segment: Segment, own: Direction, peer: Direction) -> bool:
     """Whether it is the next in order, brings data or an ACK of something new, and neither side's window is closed."""
-    _, _, _, seq, ack, flags, window, payload_bytes, _ = segment
+    _, _, _, seq, ack, flags, window, payload_bytes, _, _ = segment
     if (
         seq != own.next_seq
         or flags & (SYN | ACK) != ACK
@@ -160,10 +182,15 @@ def _learn_window_scale(segment: Segment, own: Direction, peer: Direction) -> No
 
 
 def _conclude(
-    segment: Segment, own: Direction, peer: Direction, names: tuple[str, ...], duplicate_ack_number: int | None
+    segment: Segment,
+    own: Direction,
+    peer: Direction,
+    names: tuple[str, ...],
+    duplicate_ack_number: int | None,
+    findings: tuple[Finding, ...],
 ) -> SegmentAnalysis:
     """Take the segment into what its sender has sent and acknowledged, and put its analysis together."""
-    _, time_ns, _, seq, ack, flags, window, payload_bytes, _ = segment
+    _, time_ns, _, seq, ack, flags, window, payload_bytes, _, _ = segment
     if "zero_window_probe" not in names:  # a probe does not advance the numbers
         end = segment_end(segment)
         if is_before(own.next_seq, end) or not own.next_seq:
@@ -187,6 +214,7 @@ def _conclude(
         names,
         duplicate_ack_number,
         _bytes_in_flight(segment, own) if payload_bytes else None,
+        findings,
     )
 
 

@@ -1,42 +1,46 @@
 """One connection, segment by segment: its states, its analysis, its outcome."""
 
 from inspector.tcp.analysis import Analyzer
+from inspector.tcp.findings import Kind
 from inspector.tcp.history import History
 from inspector.tcp.outcome import Course
+from inspector.tcp.past import Past
 from inspector.tcp.report import Outcome, SegmentReport
 from inspector.tcp.segment import Flag, Segment
 from inspector.tcp.states import EndpointState
 from inspector.tcp.tracker import Tracker
 
 _CONTROL = int(Flag.SYN | Flag.FIN | Flag.RST)
-_RETRANSMISSIONS = {"retransmission", "fast_retransmission", "spurious_retransmission"}
 
 
 class Connection:
     """Feed it the segments of one connection instance in the order of their capture.
 
-    ``reused``: it opened on addresses and ports that an earlier connection had used. ``retransmissions`` counts the
-    segments so named. What it holds does not grow with the connection, but for holes in what was captured.
+    ``reused``: it opened on addresses and ports that an earlier connection had used; ``past``: where its earlier
+    segments are found; without it the latest are kept, and have to come whole. ``retransmissions`` counts the segments
+    that were sent again. What it holds does not grow with the connection, but for holes in what was captured.
     """
 
     __slots__ = ("_analyze", "_course", "_history", "_note", "_track", "retransmissions", "tracker")
 
-    def __init__(self, reused: bool = False) -> None:
+    def __init__(self, reused: bool = False, past: Past | None = None) -> None:
         self.retransmissions = 0
         self.tracker = Tracker()
         self._history = History()
         self._course = Course(self.tracker)
-        self._analyze = Analyzer(reused).feed
+        self._analyze = Analyzer(reused, past).feed
         self._track = self.tracker.feed
         self._note = self._history.feed
 
     def feed(self, segment: Segment) -> SegmentReport:
         """All that is known once the segment has passed."""
-        relative_seq, relative_ack, scaled_window, names, duplicate_ack_number, in_flight = self._analyze(segment)
+        relative_seq, relative_ack, scaled_window, names, duplicate_ack_number, in_flight, findings = self._analyze(
+            segment
+        )
         transitions, client, server, expected = self._track(segment)
         self._note(segment)
-        if names and not _RETRANSMISSIONS.isdisjoint(names):
-            self.retransmissions += 1
+        if findings:
+            self.retransmissions += sum([finding.kind is Kind.RETRANSMISSION for finding in findings])
         if transitions or segment.flags & _CONTROL:
             self._course.feed(segment, transitions)
         return SegmentReport(
@@ -51,6 +55,7 @@ class Connection:
             client,
             server,
             expected,
+            findings,
         )
 
     def end(self) -> tuple[EndpointState, EndpointState, Outcome]:

@@ -125,7 +125,7 @@ class History:
 
     def feed(self, segment: Segment) -> None:
         """Take in the next segment."""
-        _, _, side, seq, ack, flags, window, payload_bytes, _ = segment
+        _, _, side, seq, ack, flags, window, payload_bytes, _, _ = segment
         sender, peer = (self.server, self.client) if side else (self.client, self.server)
         if (
             flags & (_CONTROL | _ACK) == _ACK

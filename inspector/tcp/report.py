@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+from inspector.tcp.findings import Finding
 from inspector.tcp.segment import Segment
 from inspector.tcp.states import EndpointState, Side, Transition
 
@@ -12,9 +13,10 @@ class SegmentReport(NamedTuple):
 
     ``relative_seq`` and ``relative_ack`` count as Wireshark's: from 0 at the SYN, from 1 when the capture starts in
     the middle. ``scaled_window`` is None when the scale factor cannot be known (RFC 7323 section 2.2). ``analysis``
-    has Wireshark's names (``retransmission``, ``duplicate_ack`` ...). ``transitions`` are those decided by this
-    segment, in order; ``client`` and ``server`` hold after it. ``expected`` is what the receiver of the segment will be
-    in when it turns out to have received it, None when that changes nothing.
+    has Wireshark's names (``retransmission``, ``duplicate_ack`` ...), ``findings`` what really happened, some of it to
+    an earlier segment. ``transitions`` are those decided by this segment, in order; ``client`` and ``server`` hold
+    after it. ``expected`` is what the receiver of the segment will be in when it turns out to have received it, None
+    when that changes nothing.
     """
 
     segment: Segment
@@ -28,6 +30,7 @@ class SegmentReport(NamedTuple):
     client: EndpointState
     server: EndpointState
     expected: EndpointState | None
+    findings: tuple[Finding, ...] = ()
 
 
 class Opening(StrEnum):

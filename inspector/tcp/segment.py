@@ -24,7 +24,8 @@ class Segment(NamedTuple):
     """One segment of a connection. ``side`` is its sender; ``seq``, ``ack`` and ``window`` stand as on the wire.
 
     ``payload_bytes`` is the true length, captured or not. Nothing but the display may depend on the ``options`` of a
-    segment without SYN: they are parsed only where a conversation is looked at.
+    segment without SYN, nor on its ``identification``: they are read only where a conversation is looked at. The
+    diagnosis asks for them through a ``Past``.
     """
 
     packet: int  # from 1
@@ -36,3 +37,4 @@ class Segment(NamedTuple):
     window: int
     payload_bytes: int
     options: TcpOptions = NO_OPTIONS
+    identification: int = 0  # of the IPv4 header; 0 where there is none

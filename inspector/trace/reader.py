@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inspector.decode.addresses import AddressTable
-from inspector.decode.columns import Mark, PacketColumns
+from inspector.decode.columns import Mark, Network, PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
 from inspector.decode.protocols import icmp_name, protocol_name
 from inspector.tcp.connection import Connection
@@ -64,11 +64,20 @@ class PacketValues(NamedTuple):
         return self.protocol == TCP and not self.mark & _NO_SEGMENT
 
     def segment(self, frame: bytes = b"") -> Segment:
-        """The TCP segment; with its options when the frame's bytes are given."""
+        """The TCP segment; with its options and IP identification when the frame's bytes are given."""
         core = (self.packet, self.time_ns, self.side, self.seq, self.ack, self.flags, self.window, self.payload_bytes)
         if not frame:
             return Segment(*core)
-        return Segment(*core, parse_options(frame[self.transport_offset + 20 : self.payload_offset]))
+        options = parse_options(frame[self.transport_offset + 20 : self.payload_offset])
+        return Segment(*core, options, self._identification(frame) if self.network == Network.IPV4 else 0)
+
+    def _identification(self, frame: bytes) -> int:
+        """Of the IPv4 header, which ends where the transport header starts."""
+        for start in range(self.transport_offset - 20, self.transport_offset - 61, -4):
+            header = frame[max(start, 0) : start + 10]
+            if len(header) == 10 and header[0] == 0x40 | (self.transport_offset - start) // 4 and header[9] == TCP:
+                return int.from_bytes(header[4:6], "big")
+        return 0
 
     def payload(self, frame: bytes, limit: int | None = None) -> bytes:
         """The captured part of the payload, at most ``limit`` bytes."""
@@ -86,7 +95,7 @@ def segments_of(columns: PacketColumns, rows: npt.NDArray[np.intp]) -> Iterator[
     """(conversation, segment without options) of rows that are whole segments of columns from packet 1 on."""
     sides = map((Side.CLIENT, Side.SERVER).__getitem__, ((columns.mark[rows] & _TO_CLIENT) != 0).tolist())
     fields = (getattr(columns, name)[rows].tolist() for name in ("seq", "ack", "flags", "window", "payload_bytes"))
-    segments = zip((rows + 1).tolist(), columns.time_ns[rows].tolist(), sides, *fields, repeat(NO_OPTIONS))
+    segments = zip((rows + 1).tolist(), columns.time_ns[rows].tolist(), sides, *fields, repeat(NO_OPTIONS), repeat(0))
     return zip(columns.conversation[rows].tolist(), map(Segment._make, segments), strict=True)
 
 
@@ -95,7 +104,7 @@ class ConversationReader:
 
     def __init__(self, instance: Instance, addresses: AddressTable, quoted: Mapping[int, QuotedDatagram]) -> None:
         self.instance = instance
-        self.connection = Connection(reused=instance.reused) if instance.protocol == TCP else None
+        self.connection = Connection(instance.reused) if instance.protocol == TCP else None
         self._addresses = addresses
         self._quoted = quoted  # what ICMP errors quote, by packet number
         self._asked: dict[bytes, int] = {}  # open questions of the client, 0 where several are open

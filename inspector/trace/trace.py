@@ -21,6 +21,7 @@ from inspector.trace.counts import Counts, joined
 from inspector.trace.ends import ends_of
 from inspector.trace.grouping import TCP, Instance, is_segment
 from inspector.trace.intake import Intake
+from inspector.trace.past import ColumnsPast
 from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
 from inspector.trace.selection import Selection
 
@@ -273,6 +274,7 @@ class Trace:
         self, rows: npt.NDArray[np.intp], connections: dict[int, Connection]
     ) -> Iterator[tuple[PacketValues, SegmentReport | None]]:
         """Feed the rows' segments to their connections, which are made as they are met."""
+        past = ColumnsPast(self._columns, self._bytes_of)
         for start in range(0, len(rows), _SLICE):
             for values in values_of(self._columns, rows[start : start + _SLICE]):
                 if not values.is_segment or not values.conversation:
@@ -280,8 +282,9 @@ class Trace:
                     continue
                 connection = connections.get(values.conversation)
                 if connection is None:
-                    reused = self._instances[values.conversation].reused
-                    connection = connections[values.conversation] = Connection(reused=reused)
+                    number = values.conversation
+                    connection = Connection(self._instances[number].reused, past.of(number))
+                    connections[number] = connection
                 yield values, connection.feed(values.segment(self._syn_frame(values)))
 
     @cached_property

@@ -56,4 +56,4 @@ def _is_uneventful(row: Row, marks: Marks) -> bool:
     if any(marks) or row.notice is not None or row.comment or row.fragment:
         return False
     report = row.report
-    return report is None or not (report.analysis or report.segment.flags & _EVENTFUL_FLAGS)
+    return report is None or not (report.findings or report.segment.flags & _EVENTFUL_FLAGS)

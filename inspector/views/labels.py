@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from inspector.tcp.findings import Finding, Kind
 from inspector.tcp.options import NO_OPTIONS, TcpOptions
 from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag
@@ -22,10 +23,19 @@ _DETAIL = 6  # parts from this rank on are for wide pictures
 _DETAIL_ROOM = 60
 
 FLAG_NAMES = tuple((int(flag), str(flag.name)) for flag in Flag)
-_PROBLEMS = frozenset(("lost_segment", "ack_lost_segment", "zero_window", "window_full", "duplicate_ack"))
-RESENT = frozenset(("retransmission", "fast_retransmission", "spurious_retransmission"))
-_SAY_ACK = frozenset(("duplicate_ack", "keep_alive_ack", "zero_window_probe_ack"))
-_WINDOW_MATTERS = frozenset(("zero_window", "window_update", "window_full", "zero_window_probe_ack"))
+_NOT_NEW = frozenset((Kind.RETRANSMISSION, Kind.DUPLICATED))
+_OLD = _NOT_NEW | {Kind.REORDERED}
+_PROBLEMS = _OLD | {
+    Kind.SPURIOUS_RETRANSMISSION,
+    Kind.GAP,
+    Kind.CAPTURE_LOSS,
+    Kind.ZERO_WINDOW,
+    Kind.WINDOW_FULL,
+    Kind.DUPLICATE_ACK,
+    Kind.CHALLENGE_ACK,
+}
+_SAY_ACK = {Kind.DUPLICATE_ACK, Kind.CHALLENGE_ACK, Kind.KEEP_ALIVE_ANSWER, Kind.ZERO_WINDOW_PROBE_ANSWER}
+_WINDOW_MATTERS = {Kind.ZERO_WINDOW, Kind.WINDOW_UPDATE, Kind.WINDOW_FULL, Kind.ZERO_WINDOW_PROBE_ANSWER}
 
 
 class Part(NamedTuple):
@@ -73,10 +83,11 @@ def segment_label(row: Row, report: SegmentReport, *, raw_numbers: bool = False)
     """The label of a TCP segment."""
     segment = report.segment
     flags, payload_bytes = segment.flags, segment.payload_bytes
+    kinds = {finding.kind for finding in report.findings if finding.packet == segment.packet}
     plain = not flags & _EVENTFUL_FLAGS
     parts = [Part(text, _FINDINGS_GROUP, 0, style) for text, style in finding_words(report)]
     pure_ack = plain and not payload_bytes
-    if not plain or (pure_ack and _SAY_ACK.isdisjoint(report.analysis)):
+    if not plain or (pure_ack and not _SAY_ACK & kinds):
         parts.append(Part(",".join(flag_names(flags)) or "-", _FLAGS_GROUP, 0, "label.flags"))
     elif payload_bytes and flags & Flag.PSH:
         parts.append(Part("PSH", _FLAGS_GROUP, _DETAIL, "label.flags"))
@@ -86,7 +97,7 @@ def segment_label(row: Row, report: SegmentReport, *, raw_numbers: bool = False)
     parts.append(Part(f"seq={seq}", _NUMBERS_GROUP, 3 if pure_ack else MUST, "label.number"))
     if flags & Flag.ACK:
         parts.append(Part(f"ack={ack}", _NUMBERS_GROUP, 3 if payload_bytes and plain else MUST, "label.number"))
-    matters = not _WINDOW_MATTERS.isdisjoint(report.analysis)
+    matters = bool(_WINDOW_MATTERS & kinds)
     parts.append(Part(_window_words(report), _WINDOW_GROUP, 2 if matters else _DETAIL, "label.number"))
     if segment.options is not NO_OPTIONS:
         parts += [Part(text, _OPTIONS_GROUP, 4, "label.option") for text in _option_words(report)]
@@ -131,12 +142,29 @@ def comment_part(row: Row, *, ascii_only: bool) -> list[Part]:
 
 
 def finding_words(report: SegmentReport) -> list[tuple[str, str]]:
-    """Every finding of the analysis in words, and its style."""
-    words = []
-    for name in report.analysis:
-        style = "label.problem" if name in RESENT or name in _PROBLEMS or name == "out_of_order" else "label.option"
-        words.append((say(f"ladder.{name}", number=report.duplicate_ack_number), style))
-    return words
+    """Every finding in words, and its style."""
+    return [
+        (_finding_text(finding, report), "label.problem" if finding.kind in _PROBLEMS else "label.option")
+        for finding in report.findings
+    ]
+
+
+def _finding_text(finding: Finding, report: SegmentReport) -> str:
+    if finding.packet != report.segment.packet:
+        return say("findings.spurious_retransmission_of", packet=finding.packet)
+    kind = finding.kind if finding.cause is None else f"{finding.kind}_{finding.cause}"
+    first = finding.evidence[0] if finding.evidence else None
+    return say(f"findings.{kind}", number=report.duplicate_ack_number, first=first)
+
+
+def is_old(report: SegmentReport) -> bool:
+    """Whether the segment came before, or late."""
+    return any(finding.kind in _OLD and finding.packet == report.segment.packet for finding in report.findings)
+
+
+def is_repeated(report: SegmentReport) -> bool:
+    """Whether the segment came before: sent again, or copied."""
+    return any(finding.kind in _NOT_NEW and finding.packet == report.segment.packet for finding in report.findings)
 
 
 def fit(label: Label, room: int, *, ascii_only: bool = False) -> FittedLabel:

@@ -20,12 +20,12 @@ from inspector.views import rfc_notation
 from inspector.views.call_words import fill_words
 from inspector.views.folding import folded_words, folds
 from inspector.views.labels import (
-    RESENT,
     Label,
     Part,
     comment_part,
     datagram_label,
     fit,
+    is_old,
     notice_label,
     segment_label,
     torn_segment_label,
@@ -354,7 +354,7 @@ class _Drawing:
         label = segment_label(row, report, raw_numbers=self._options.raw_numbers)
         if report.segment.flags & Flag.RST:
             return Stroke.RESET, label
-        resent = not RESENT.isdisjoint(report.analysis) or "out_of_order" in report.analysis
+        resent = is_old(report)
         if row.payload_bytes:
             return Stroke.RESENT_DATA if resent else Stroke.DATA, label
         return Stroke.RESENT_CONTROL if resent else Stroke.CONTROL, label

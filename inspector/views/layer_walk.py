@@ -12,7 +12,7 @@ from inspector.text import say
 from inspector.trace.encapsulation import Encapsulation
 from inspector.views.encoding import Encoding, characters, encoding_of
 from inspector.views.header_fields import packets_text, set_flags, value_text
-from inspector.views.labels import RESENT
+from inspector.views.labels import is_repeated
 from inspector.views.ladder_layout import rule, wrapped
 from inspector.views.layers import boxes, heading
 from inspector.views.line import Line, Span, line_of
@@ -115,7 +115,7 @@ def _checksums(packet: Encapsulation) -> Iterator[str]:
 
 def _of_the_message(packet: Encapsulation) -> Iterator[str]:
     part, report = packet.part, packet.report
-    if report is not None and packet.payload and not RESENT.isdisjoint(report.analysis):
+    if report is not None and packet.payload and is_repeated(report):
         yield say("layers.note_again")
     if part is None:
         return

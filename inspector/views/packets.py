@@ -50,7 +50,7 @@ def _transport(record: PacketRecord, raw_numbers: bool) -> Iterator[Span]:
     yield Span(f"len={segment.payload_bytes} ", "label.bytes")
     window = report.scaled_window
     yield Span(f"win={segment.window}? " if window is None else f"win={window} ", "label.option")
-    if report.analysis:
+    if report.findings:
         yield Span(", ".join([words for words, _ in finding_words(report)]), "label.problem")
 
 

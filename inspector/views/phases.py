@@ -10,7 +10,7 @@ from inspector.tcp.seqnum import HALF, MODULUS
 from inspector.tcp.states import Side, TcpState
 from inspector.text import say
 from inspector.trace.conversation import ConnectionEnd, Row
-from inspector.views.labels import RESENT
+from inspector.views.labels import is_repeated
 from inspector.views.quantities import data_bytes, duration
 
 _FIN, _SYN, _RST, _ACK = int(Flag.FIN), int(Flag.SYN), int(Flag.RST), int(Flag.ACK)
@@ -74,7 +74,7 @@ class PhaseTracker:
             return self._fin(segment.side)
         if phase in (Phase.TEARDOWN, Phase.HALF_CLOSED, Phase.TEARDOWN_AGAIN):
             sends_on = segment.payload_bytes and segment.side is not self.first_closer and not self._second_fin
-            return Phase.HALF_CLOSED if sends_on and RESENT.isdisjoint(report.analysis) else phase
+            return Phase.HALF_CLOSED if sends_on and not is_repeated(report) else phase
         if flags & _SYN and phase in (None, Phase.OPENING):
             self._answered = self._answered or bool(flags & _ACK)
             return Phase.OPENING
