@@ -37,8 +37,11 @@ _SAME_MEANING = {
     "window_full": Kind.WINDOW_FULL,
     "lost_segment": Kind.GAP,
 }
-_PROBE_ANSWERS = frozenset(("keep_alive_ack", "zero_window_probe_ack"))
-_REPEATS = _PROBE_ANSWERS | {"duplicate_ack"}
+_REPEATS = frozenset(("duplicate_ack", "keep_alive_ack", "zero_window_probe_ack", "keep_alive"))
+_ANSWERS = {
+    Kind.KEEP_ALIVE: Kind.KEEP_ALIVE_ANSWER,
+    Kind.ZERO_WINDOW_PROBE: Kind.ZERO_WINDOW_PROBE_ANSWER,
+}
 
 
 class _Doubt:
@@ -53,6 +56,13 @@ class _Doubt:
         self.chances = _PROOFS
 
 
+class _Question(NamedTuple):
+    """The latest segment, and what an ACK is that answers it."""
+
+    segment: Segment
+    answer: Kind
+
+
 class _Recovery(NamedTuple):
     cause: Cause
     end: int  # of what had been sent when it began
@@ -61,20 +71,20 @@ class _Recovery(NamedTuple):
 class Diagnosis:
     """Of one connection: feed it each segment with what both sides had sent before it."""
 
-    __slots__ = ("_doubts", "_overtook", "_past", "_provoking", "_recoveries", "_resent")
+    __slots__ = ("_doubts", "_overtook", "_past", "_question", "_recoveries", "_resent")
 
     def __init__(self, past: Past) -> None:
         self._past = past
         self._doubts: list[_Doubt] = []
         self._overtook: dict[int, int] = {}  # by packet that came late, who overtook it
-        self._provoking: Segment | None = None  # the latest segment, if a challenge ACK may answer it
+        self._question: _Question | None = None
         self._recoveries: list[_Recovery | None] = [None, None]  # by side
         self._resent: deque[int] = deque(maxlen=_RESENT_KEPT)
 
     @property
     def waiting(self) -> bool:
         """Whether the next segment, whatever it is, can prove something of an earlier one."""
-        return self._provoking is not None or bool(self._doubts)
+        return self._question is not None or bool(self._doubts)
 
     def feed(self, segment: Segment, own: Direction, peer: Direction, names: tuple[str, ...]) -> tuple[Finding, ...]:
         """What this segment shows; ``names`` are Wireshark's for it."""
@@ -83,16 +93,13 @@ class Diagnosis:
             found.append(Finding(Kind.CAPTURE_LOSS, segment.packet, known=Known.INFERRED))
         if self._doubts:
             found += self._proofs(segment)
-        provoking, self._provoking = self._provoking, None
         if _repeats_bytes(segment, own, peer, names):
             found += self._again(segment, own, peer)
         elif not segment.payload_bytes and not segment.flags & (SYN | FIN | RST):
-            found += self._of_pure_ack(segment, peer, names, provoking)
+            found += self._of_pure_ack(segment, peer, names)
         elif "keep_alive" in names:
             found.append(_probe(segment, peer))
-        opens = any(finding.kind is Kind.SIMULTANEOUS_OPEN for finding in found)
-        if not opens and _may_be_challenged(segment, own, peer):
-            self._provoking = segment
+        self._question = _question(segment, peer, {finding.kind for finding in found})
         return tuple(found)
 
     def _again(self, segment: Segment, own: Direction, peer: Direction) -> list[Finding]:
@@ -153,25 +160,20 @@ class Diagnosis:
             self._recoveries[segment.side] = _Recovery(cause, own.next_seq)
         return cause, answered
 
-    def _of_pure_ack(
-        self, segment: Segment, peer: Direction, names: tuple[str, ...], provoking: Segment | None
-    ) -> list[Finding]:
-        packet = segment.packet
-        if provoking is not None and provoking.side is not segment.side and _challenges(segment, provoking):
-            return [Finding(Kind.CHALLENGE_ACK, packet, (provoking.packet,), known=Known.INFERRED)]
-        if "keep_alive" not in names and _REPEATS.isdisjoint(names):
-            return []
-        last = next((each for each in self._past.before(packet) if each.side is segment.side), None)
+    def _of_pure_ack(self, segment: Segment, peer: Direction, names: tuple[str, ...]) -> list[Finding]:
+        packet, question = segment.packet, self._question
+        repeats = not _REPEATS.isdisjoint(names)
+        last = (
+            next((each for each in self._past.before(packet) if each.side is segment.side), None) if repeats else None
+        )
         if last is not None and self._is_copied_ack(segment, last):
             return [Finding(Kind.DUPLICATED, packet, (last.packet,))]
+        if question is not None and _answers(segment, question):
+            return [Finding(question.answer, packet, (question.segment.packet,), known=Known.INFERRED)]
         if "keep_alive" in names:
             late = last and overtaken(self._past.whole(segment), self._past.whole(last), 0)
             return [Finding(Kind.REORDERED, packet, (last.packet,))] if last and late else [_probe(segment, peer)]
-        if _PROBE_ANSWERS.isdisjoint(names):
-            return [Finding(Kind.DUPLICATE_ACK, packet)]
-        probe = next((each.packet for each in self._past.before(packet) if each.side is not segment.side), None)
-        kind = Kind.KEEP_ALIVE_ANSWER if segment.window else Kind.ZERO_WINDOW_PROBE_ANSWER
-        return [Finding(kind, packet, () if probe is None else (probe,))]
+        return [Finding(Kind.DUPLICATE_ACK, packet)] if repeats else []
 
     def _is_copied_ack(self, segment: Segment, last: Segment) -> bool:
         """Only the IP identification tells: a receiver does say the same twice."""
@@ -210,7 +212,16 @@ def _probe(segment: Segment, peer: Direction) -> Finding:
     return Finding(Kind.KEEP_ALIVE if peer.window else Kind.ZERO_WINDOW_PROBE, segment.packet)
 
 
-def _may_be_challenged(segment: Segment, own: Direction, peer: Direction) -> bool:
+def _question(segment: Segment, peer: Direction, kinds: set[Kind]) -> _Question | None:
+    for probe, answer in _ANSWERS.items():
+        if probe in kinds:
+            return _Question(segment, answer)
+    if Kind.SIMULTANEOUS_OPEN in kinds or not _may_be_challenged(segment, peer):
+        return None
+    return _Question(segment, Kind.CHALLENGE_ACK)
+
+
+def _may_be_challenged(segment: Segment, peer: Direction) -> bool:
     """A SYN, a SYN,ACK that was answered before, a reset that does not have exactly the expected number: RFC 5961
     sections 3 and 4."""
     if segment.flags & RST:
@@ -220,9 +231,12 @@ def _may_be_challenged(segment: Segment, own: Direction, peer: Direction) -> boo
     return segment.flags & SYN != 0
 
 
-def _challenges(ack: Segment, provoking: Segment) -> bool:
-    """Whether an ACK is no acknowledgment of the SYN that it answers."""
-    return provoking.flags & (SYN | ACK) != SYN or ack.ack != segment_end(provoking)
+def _answers(ack: Segment, question: _Question) -> bool:
+    """An ACK of the peer does; but to a SYN only one that does not acknowledge it."""
+    asked = question.segment
+    if ack.side is asked.side:
+        return False
+    return asked.flags & (SYN | ACK) != SYN or ack.ack != segment_end(asked)
 
 
 def _proves_unneeded(ack: Segment, doubt: _Doubt) -> bool:

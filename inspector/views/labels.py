@@ -85,7 +85,9 @@ def segment_label(row: Row, report: SegmentReport, *, raw_numbers: bool = False)
     flags, payload_bytes = segment.flags, segment.payload_bytes
     kinds = {finding.kind for finding in report.findings if finding.packet == segment.packet}
     plain = not flags & _EVENTFUL_FLAGS
-    parts = [Part(text, _FINDINGS_GROUP, 0, style) for text, style in finding_words(report)]
+    words = finding_words(report)
+    parts = [Part(f"{text},", _FINDINGS_GROUP, 0, style) for text, style in words[:-1]]
+    parts += [Part(text, _FINDINGS_GROUP, 0, style) for text, style in words[-1:]]
     pure_ack = plain and not payload_bytes
     if not plain or (pure_ack and not _SAY_ACK & kinds):
         parts.append(Part(",".join(flag_names(flags)) or "-", _FLAGS_GROUP, 0, "label.flags"))
