@@ -32,8 +32,8 @@ def inspector(*words: str) -> list[str]:
 
 
 def test_lines_come_in_the_order_asked_for_whoever_writes_them() -> None:
-    def lines(which: int) -> Iterator[bytes]:
-        return (b"%d %d\n" % (which, number) for number in range(50_000))
+    def lines(which: int) -> Iterator[str]:
+        return (f"{which} {number}\n" for number in range(50_000))
 
     shares = [0, 1, 1, 2, 0] * 10_000
     result = list(lines_of(shares, lines, 3))
@@ -44,11 +44,11 @@ def test_lines_come_in_the_order_asked_for_whoever_writes_them() -> None:
 
 
 def test_a_worker_that_fails_is_not_taken_for_one_that_is_done() -> None:
-    def lines(which: int) -> Iterator[bytes]:
-        yield b"first\n"
+    def lines(which: int) -> Iterator[str]:
+        yield "first\n"
         if which:
             os._exit(9)
-        yield b"second\n"
+        yield "second\n"
 
     with pytest.raises(RuntimeError, match="worker 1"):
         list(lines_of([0, 1, 0, 1], lines, 2))

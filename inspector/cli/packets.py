@@ -31,12 +31,12 @@ def run(options: argparse.Namespace) -> int:
 def _write_json(trace: Trace, selection: Selection, number: int | None) -> None:
     workers = worthwhile(len(trace))
 
-    def lines(which: int) -> Iterator[bytes]:
-        for record in trace.records(selection, number, (which, workers)):
-            yield f"{packet_line(record)}\n".encode()
+    def lines(which: int) -> Iterator[str]:
+        return (f"{packet_line(record)}\n" for record in trace.records(selection, number, (which, workers)))
 
-    output = sys.stdout.buffer
     if workers == 1:
-        output.writelines(lines(0))
+        sys.stdout.writelines(lines(0))
     else:
-        output.writelines(lines_of(trace.shares(workers, selection, number).tolist(), lines, workers))
+        sys.stdout.flush()
+        shares = trace.shares(workers, selection, number).tolist()
+        sys.stdout.buffer.writelines(lines_of(shares, lines, workers))

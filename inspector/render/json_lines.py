@@ -26,6 +26,11 @@ def _quoted(text: str) -> str:
     return dumps(text)
 
 
+@lru_cache(maxsize=65536)
+def _ends(protocol: str, source: str, destination: str) -> str:
+    return f'"protocol": {dumps(protocol)}, "src": {dumps(source)}, "dst": {dumps(destination)}'
+
+
 @lru_cache(maxsize=1024)
 def _names(names: tuple[str, ...]) -> str:
     return dumps(names)
@@ -46,25 +51,36 @@ def _or_null(value: int | None) -> int | str:
 def packet_line(record: PacketRecord) -> str:
     """One packet as a JSON object, without a newline."""
     packet, time_ns, conversation, protocol, source, destination, frame_bytes, payload_bytes, _, report = record
-    line = (
+    return (
         f'{{"schema": {SCHEMA}, "packet": {packet}, "time_ns": {time_ns}, '
-        f'"conversation": {"null" if conversation is None else conversation}, "protocol": {_quoted(protocol)}, '
-        f'"src": {_quoted(source)}, "dst": {_quoted(destination)}, '
-        f'"frame_bytes": {frame_bytes}, "payload_bytes": {payload_bytes}'
+        f'"conversation": {"null" if conversation is None else conversation}, '
+        f'{_ends(protocol, source, destination)}, "frame_bytes": {frame_bytes}, "payload_bytes": {payload_bytes}'
+        f"{'' if report is None else _segment(report)}}}"
     )
-    return f"{line}}}" if report is None else f"{line}, {_segment(report)}}}"
 
 
 def _segment(report: SegmentReport) -> str:
-    segment, relative_seq, relative_ack, scaled, analysis, duplicate, _, transitions, client, server, _, found = report
-    moves = f"[{', '.join(map(_transition, transitions))}]" if transitions else "[]"
+    segment, relative_seq, relative_ack, scaled, analysis, _, _, transitions, client, server, _, findings = report
+    eventful = analysis or transitions or findings
+    happened = _happenings(report) if eventful else _nothing_happened(client, server)
     return (
-        f'"flags": {_FLAG_LISTS[segment.flags & 0xFF]}, "seq": {segment.seq}, "ack": {segment.ack}, '
+        f', "flags": {_FLAG_LISTS[segment.flags & 0xFF]}, "seq": {segment.seq}, "ack": {segment.ack}, '
         f'"relative_seq": {relative_seq}, "relative_ack": {relative_ack}, '
-        f'"window": {segment.window}, "scaled_window": {"null" if scaled is None else scaled}, '
-        f'"analysis": {_names(analysis)}, "duplicate_ack_number": {"null" if duplicate is None else duplicate}, '
-        f'"findings": [{", ".join(map(_finding, found)) if found else ""}], '
-        f'{_states(client, server)}, "transitions": {moves}'
+        f'"window": {segment.window}, "scaled_window": {"null" if scaled is None else scaled}, {happened}'
+    )
+
+
+@lru_cache(maxsize=1024)
+def _nothing_happened(client: EndpointState, server: EndpointState) -> str:
+    none = '"analysis": [], "duplicate_ack_number": null, "findings": []'
+    return f'{none}, {_states(client, server)}, "transitions": []'
+
+
+def _happenings(report: SegmentReport) -> str:
+    return (
+        f'"analysis": {_names(report.analysis)}, "duplicate_ack_number": {_or_null(report.duplicate_ack_number)}, '
+        f'"findings": [{", ".join(map(_finding, report.findings))}], {_states(report.client, report.server)}, '
+        f'"transitions": [{", ".join(map(_transition, report.transitions))}]'
     )
 
 

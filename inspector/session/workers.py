@@ -1,10 +1,12 @@
 """Work on a large capture shared among processes, one a core, what they write put in order again."""
 
 import fcntl
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
+from itertools import chain
 from typing import BinaryIO
 
 _MOST = 4  # more than this, and putting their lines in order is what takes the time
@@ -19,22 +21,22 @@ def worthwhile(items: int) -> int:
     return min(len(os.sched_getaffinity(0)), _MOST)
 
 
-def lines_of(shares: Iterable[int], lines: Callable[[int], Iterator[bytes]], workers: int) -> Iterator[bytes]:
+def lines_of(shares: Iterable[int], lines: Callable[[int], Iterator[str]], workers: int) -> Iterator[bytes]:
     """The lines of all workers, in the order in which ``shares`` tells whose is next.
 
     ``lines(which)`` runs in a process of its own, forked, for each worker. Raises RuntimeError when one fails.
     """
     with ExitStack() as stack:
         streams = [stack.enter_context(_forked(lines, which)) for which in range(workers)]
-        take = [stream.readline for stream in streams]
-        for share in shares:
-            line = take[share]()
-            if not line:
-                raise RuntimeError(f"worker {share} ended early")
-            yield line
+        lines_of_worker = [chain(stream, map(_ended_early, (which,))) for which, stream in enumerate(streams)]
+        yield from map(next, map(lines_of_worker.__getitem__, shares))  # no step in Python for each line
 
 
-def _forked(lines: Callable[[int], Iterator[bytes]], which: int) -> BinaryIO:
+def _ended_early(which: int) -> bytes:
+    raise RuntimeError(f"worker {which} ended early")
+
+
+def _forked(lines: Callable[[int], Iterator[str]], which: int) -> BinaryIO:
     """What a new process writes; it ends when nobody reads that any more."""
     read_end, write_end = os.pipe()
     with suppress(OSError):  # of all its pipes together a user may have only so much
@@ -42,10 +44,11 @@ def _forked(lines: Callable[[int], Iterator[bytes]], which: int) -> BinaryIO:
     if os.fork():
         os.close(write_end)
         return os.fdopen(read_end, "rb", buffering=_PIECE_BYTES)
+    gc.disable()  # it makes no cycles, and ends soon
     status = 1
     with suppress(BrokenPipeError, KeyboardInterrupt):
         os.close(read_end)
-        with os.fdopen(write_end, "wb", buffering=_PIECE_BYTES) as stream:
+        with os.fdopen(write_end, "w", buffering=_PIECE_BYTES, encoding="utf-8", newline="\n") as stream:
             stream.writelines(lines(which))
         status = 0
     os._exit(status)

@@ -13,50 +13,67 @@ from inspector.tcp.tracker import Tracker
 _CONTROL = int(Flag.SYN | Flag.FIN | Flag.RST)
 
 
+class SegmentReader:
+    """What is known of each segment as it passes: feed it those of one connection instance, in order.
+
+    ``reused`` and ``past`` are those of ``Connection``.
+    """
+
+    __slots__ = ("_analyze", "_track", "tracker")
+
+    def __init__(self, reused: bool = False, past: Past | None = None) -> None:
+        self.tracker = Tracker()
+        self._analyze = Analyzer(reused, past).feed
+        self._track = self.tracker.feed
+
+    def feed(self, segment: Segment) -> SegmentReport:
+        """All that is known once the segment has passed."""
+        relative_seq, relative_ack, window, names, duplicate_ack, in_flight, findings = self._analyze(segment)
+        moves, client, server, expected = self._track(segment)
+        return SegmentReport(
+            segment,
+            relative_seq,
+            relative_ack,
+            window,
+            names,
+            duplicate_ack,
+            in_flight,
+            moves,
+            client,
+            server,
+            expected,
+            findings,
+        )
+
+
 class Connection:
-    """Feed it the segments of one connection instance in the order of their capture.
+    """The same, and the outcome of the whole: feed it the segments of one connection instance in their order.
 
     ``reused``: it opened on addresses and ports that an earlier connection had used; ``past``: where its earlier
     segments are found; without it the latest are kept, and have to come whole. ``retransmissions`` counts the segments
     that were sent again. What it holds does not grow with the connection, but for holes in what was captured.
     """
 
-    __slots__ = ("_analyze", "_course", "_history", "_note", "_track", "retransmissions", "tracker")
+    __slots__ = ("_course", "_history", "_note", "_read", "retransmissions", "tracker")
 
     def __init__(self, reused: bool = False, past: Past | None = None) -> None:
         self.retransmissions = 0
-        self.tracker = Tracker()
+        reader = SegmentReader(reused, past)
+        self.tracker = reader.tracker
+        self._read = reader.feed
         self._history = History()
         self._course = Course(self.tracker)
-        self._analyze = Analyzer(reused, past).feed
-        self._track = self.tracker.feed
         self._note = self._history.feed
 
     def feed(self, segment: Segment) -> SegmentReport:
         """All that is known once the segment has passed."""
-        relative_seq, relative_ack, scaled_window, names, duplicate_ack_number, in_flight, findings = self._analyze(
-            segment
-        )
-        transitions, client, server, expected = self._track(segment)
+        report = self._read(segment)
         self._note(segment)
-        if findings:
-            self.retransmissions += sum([finding.kind is Kind.RETRANSMISSION for finding in findings])
-        if transitions or segment.flags & _CONTROL:
-            self._course.feed(segment, transitions)
-        return SegmentReport(
-            segment,
-            relative_seq,
-            relative_ack,
-            scaled_window,
-            names,
-            duplicate_ack_number,
-            in_flight,
-            transitions,
-            client,
-            server,
-            expected,
-            findings,
-        )
+        if report.findings:
+            self.retransmissions += sum([finding.kind is Kind.RETRANSMISSION for finding in report.findings])
+        if report.transitions or segment.flags & _CONTROL:
+            self._course.feed(segment, report.transitions)
+        return report
 
     def end(self) -> tuple[EndpointState, EndpointState, Outcome]:
         """Client's state, server's state and the outcome, if nothing follows; may be asked for at any time."""

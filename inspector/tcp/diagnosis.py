@@ -20,13 +20,13 @@ from inspector.tcp.resending import (
 )
 from inspector.tcp.segment import Segment
 from inspector.tcp.seqnum import seq_diff
-from inspector.tcp.states import Known
+from inspector.tcp.states import Known, Side
 from inspector.tcp.wireshark_rules import ACK, FIN, RST, SYN, Direction, is_after, is_before, segment_end
 
 _RESENT_KEPT = 64
 _DOUBTS_KEPT = 64
 _LATE_KEPT = 64
-_PROOFS = 16  # segments of the peer after a retransmission: what proves it unneeded comes at once
+_PROOFS = 8  # segments of the peer after a retransmission: what proves it unneeded comes at once
 
 # Wireshark's names that mean what they say.
 _SAME_MEANING = {
@@ -71,7 +71,7 @@ class _Recovery(NamedTuple):
 class Diagnosis:
     """Of one connection: feed it each segment with what both sides had sent before it."""
 
-    __slots__ = ("_doubts", "_overtook", "_past", "_question", "_recoveries", "_resent")
+    __slots__ = ("_doubts", "_overtook", "_past", "_question", "_recoveries", "_resent", "waiting")
 
     def __init__(self, past: Past) -> None:
         self._past = past
@@ -80,11 +80,7 @@ class Diagnosis:
         self._question: _Question | None = None
         self._recoveries: list[_Recovery | None] = [None, None]  # by side
         self._resent: deque[int] = deque(maxlen=_RESENT_KEPT)
-
-    @property
-    def waiting(self) -> bool:
-        """Whether the next segment, whatever it is, can prove something of an earlier one."""
-        return self._question is not None or bool(self._doubts)
+        self.waiting = (False, False)  # by side: its next segment, whatever it is, may tell of an earlier one
 
     def feed(self, segment: Segment, own: Direction, peer: Direction, names: tuple[str, ...]) -> tuple[Finding, ...]:
         """What this segment shows; ``names`` are Wireshark's for it."""
@@ -100,6 +96,9 @@ class Diagnosis:
         elif "keep_alive" in names:
             found.append(_probe(segment, peer))
         self._question = _question(segment, peer, {finding.kind for finding in found})
+        asked = self._question is not None
+        by = {doubt.segment.side for doubt in self._doubts}
+        self.waiting = asked or Side.SERVER in by, asked or Side.CLIENT in by
         return tuple(found)
 
     def _again(self, segment: Segment, own: Direction, peer: Direction) -> list[Finding]:

@@ -43,8 +43,8 @@ def earlier(segment: Segment, past: Past, overtook: Mapping[int, int]) -> Earlie
             answers.append(each)
         elif each.seq != segment_end(each):
             if is_before(each.seq, end) and is_before(start, segment_end(each)):
-                missed_from = overtook.get(each.packet, each.packet)
-                return Earlier(each, None, answers + _between(missed_from, each, past))
+                missed = _between(overtook[each.packet], each, past) if each.packet in overtook else []
+                return Earlier(each, None, answers + missed)
             if not is_before(each.seq, end):
                 beyond = each
     first = beyond.packet if beyond is not None else 0

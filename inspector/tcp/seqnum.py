@@ -2,6 +2,7 @@
 
 MODULUS = 1 << 32
 HALF = 1 << 31
+MASK = MODULUS - 1
 
 
 def seq_add(seq: int, count: int) -> int:

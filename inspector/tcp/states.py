@@ -10,6 +10,8 @@ class Side(IntEnum):
     CLIENT = 0
     SERVER = 1
 
+    __hash__ = int.__hash__  # that of Enum is written in Python
+
     @property
     def other(self) -> "Side":
         """The opposite endpoint."""
@@ -32,6 +34,8 @@ class TcpState(StrEnum):
     TIME_WAIT = "TIME-WAIT"
     UNKNOWN = "UNKNOWN"
 
+    __hash__ = str.__hash__
+
 
 class Known(StrEnum):
     """How a state or verdict is known."""
@@ -39,6 +43,8 @@ class Known(StrEnum):
     SEEN = "seen"  # on the wire, or in a call
     INFERRED = "inferred"  # from later segments, or from the rules
     UNKNOWN = "unknown"  # the capture began in the middle, was snapped, or lost packets
+
+    __hash__ = str.__hash__
 
 
 class EndpointState(NamedTuple):

@@ -11,7 +11,7 @@ from inspector.decode.columns import PacketColumns
 from inspector.tcp.past import REMEMBERED
 from inspector.tcp.segment import Segment
 from inspector.trace.grouping import is_segment
-from inspector.trace.reader import PacketValues, segments_of, values_of
+from inspector.trace.reader import segments_of, whole_segment
 
 _STEP = 32  # rows that are turned into segments at a time; a search ends within them, as a rule
 
@@ -19,7 +19,7 @@ _STEP = 32  # rows that are turned into segments at a time; a search ends within
 class ColumnsPast:
     """Of all connections of a capture; ``of`` gives the ``tcp.past.Past`` of one. It costs nothing until asked."""
 
-    def __init__(self, columns: PacketColumns, bytes_of: Callable[[PacketValues], bytes]) -> None:
+    def __init__(self, columns: PacketColumns, bytes_of: Callable[[int, int, int], bytes]) -> None:
         self._columns = columns
         self._bytes_of = bytes_of
 
@@ -36,10 +36,11 @@ class ColumnsPast:
         """These rows as segments, without what only their bytes tell."""
         return [segment for _, segment in segments_of(self._columns, rows)]
 
-    def whole(self, packet: int) -> Segment:
-        """One packet as a segment, with all that its bytes tell."""
-        values = next(values_of(self._columns, np.array([packet - 1])))
-        return values.segment(self._bytes_of(values))
+    def whole(self, segment: Segment) -> Segment:
+        """With what its bytes tell."""
+        columns, row = self._columns, segment.packet - 1
+        frame = self._bytes_of(segment.packet, int(columns.position[row]), int(columns.captured_bytes[row]))
+        return whole_segment(segment, frame, int(columns.transport_offset[row]), int(columns.payload_offset[row]))
 
     @cached_property
     def _sorted(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -63,7 +64,7 @@ class ConnectionPast:
 
     def whole(self, segment: Segment) -> Segment:
         """With what the frame tells."""
-        return self._all.whole(segment.packet)
+        return self._all.whole(segment)
 
     def _backwards(self, packet: int) -> Iterator[Segment]:
         rows = self._all.rows(self._conversation)

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from inspector.decode.addresses import AddressTable
-from inspector.decode.columns import Mark, Network, PacketColumns
+from inspector.decode.columns import Mark, PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
+from inspector.decode.linktypes import number
 from inspector.decode.protocols import icmp_name, protocol_name
 from inspector.tcp.connection import Connection
 from inspector.tcp.options import NO_OPTIONS, parse_options
@@ -66,23 +67,27 @@ class PacketValues(NamedTuple):
     def segment(self, frame: bytes = b"") -> Segment:
         """The TCP segment; with its options and IP identification when the frame's bytes are given."""
         core = (self.packet, self.time_ns, self.side, self.seq, self.ack, self.flags, self.window, self.payload_bytes)
-        if not frame:
-            return Segment(*core)
-        options = parse_options(frame[self.transport_offset + 20 : self.payload_offset])
-        return Segment(*core, options, self._identification(frame) if self.network == Network.IPV4 else 0)
-
-    def _identification(self, frame: bytes) -> int:
-        """Of the IPv4 header, which ends where the transport header starts."""
-        for start in range(self.transport_offset - 20, self.transport_offset - 61, -4):
-            header = frame[max(start, 0) : start + 10]
-            if len(header) == 10 and header[0] == 0x40 | (self.transport_offset - start) // 4 and header[9] == TCP:
-                return int.from_bytes(header[4:6], "big")
-        return 0
+        segment = Segment(*core)
+        return whole_segment(segment, frame, self.transport_offset, self.payload_offset) if frame else segment
 
     def payload(self, frame: bytes, limit: int | None = None) -> bytes:
         """The captured part of the payload, at most ``limit`` bytes."""
         length = self.payload_bytes if limit is None else min(self.payload_bytes, limit)
         return frame[self.payload_offset : self.payload_offset + length]
+
+
+def whole_segment(segment: Segment, frame: bytes, transport_offset: int, payload_offset: int) -> Segment:
+    """A segment with what only its bytes tell: the options, and the identification of its IPv4 header."""
+    options = parse_options(frame[transport_offset + 20 : payload_offset])
+    return segment._replace(options=options, identification=_identification(frame, transport_offset))
+
+
+def _identification(frame: bytes, end: int) -> int:
+    """Of the IPv4 header that ends there; 0 where it is another header."""
+    for start in range(end - 20, max(end - 61, -1), -4) if len(frame) >= end else ():
+        if frame[start] == 0x40 | (end - start) // 4 and frame[start + 9] == TCP:
+            return number(frame, start + 4)
+    return 0
 
 
 def values_of(columns: PacketColumns, rows: npt.NDArray[np.intp], first_packet: int = 1) -> Iterator[PacketValues]:
@@ -173,20 +178,44 @@ class Recorder:
     def __init__(self, addresses: AddressTable) -> None:
         self._addresses = addresses
         self._names: dict[tuple[int, int, int], str] = {}
+        self._of_segments: dict[tuple[int, Side], tuple[str, str, str]] = {}
 
     def record(self, values: PacketValues, report: SegmentReport | None) -> PacketRecord:
         """What ``inspector packets`` prints of a packet."""
+        if report is None:
+            names, flags = self._named(values), None
+        else:  # all segments of one side of a connection are called alike
+            key = values.conversation, report.segment.side
+            known = self._of_segments.get(key)
+            names, flags = known or self._remembered(key, values), values.flags
+        protocol, source, destination = names
+        number = values.conversation or None
+        wire_bytes, payload_bytes = values.wire_bytes, values.payload_bytes
         return PacketRecord(
             values.packet,
             values.time_ns,
-            values.conversation or None,
-            protocol_name(values.network, values.protocol),
-            self._name(values.network << 8 | values.protocol, values.source, values.source_port),
-            self._name(values.network << 8 | values.protocol, values.destination, values.destination_port),
-            values.wire_bytes,
-            values.payload_bytes,
-            values.flags if report is not None else None,
+            number,
+            protocol,
+            source,
+            destination,
+            wire_bytes,
+            payload_bytes,
+            flags,
             report,
+        )
+
+    def _remembered(self, key: tuple[int, Side], values: PacketValues) -> tuple[str, str, str]:
+        if len(self._of_segments) >= _NAMES_KEPT:
+            self._of_segments.clear()
+        names = self._of_segments[key] = self._named(values)
+        return names
+
+    def _named(self, values: PacketValues) -> tuple[str, str, str]:
+        kind = values.network << 8 | values.protocol
+        return (
+            protocol_name(values.network, values.protocol),
+            self._name(kind, values.source, values.source_port),
+            self._name(kind, values.destination, values.destination_port),
         )
 
     def _name(self, kind: int, address: int, port: int) -> str:

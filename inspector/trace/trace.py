@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from functools import cached_property, partial
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ import numpy.typing as npt
 from inspector.capture.batch import U32, FrameBatch, FrameStore
 from inspector.capture.files import open_capture
 from inspector.decode.columns import Mark, PacketColumns
-from inspector.tcp.connection import Connection
+from inspector.tcp.connection import Connection, SegmentReader
+from inspector.tcp.past import Past
 from inspector.tcp.reassembly import ConnectionAssembler, Gap, Piece
 from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag
@@ -22,11 +24,12 @@ from inspector.trace.ends import ends_of
 from inspector.trace.grouping import TCP, Instance, is_segment
 from inspector.trace.intake import Intake
 from inspector.trace.past import ColumnsPast
-from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
+from inspector.trace.reader import ConversationReader, PacketValues, Recorder, segments_of, values_of
 from inspector.trace.selection import Selection
 
 _SYN = int(Flag.SYN)
 _SLICE = 1 << 15  # rows turned into Python numbers at a time
+_Reader = TypeVar("_Reader", Connection, SegmentReader)
 
 
 class Trace:
@@ -131,7 +134,7 @@ class Trace:
         rows = [
             reader.feed(
                 values,
-                self._bytes_of(values),
+                self._values_bytes(values),
                 payload_limit,
                 self.comments.get(values.packet, ""),
             )
@@ -143,7 +146,7 @@ class Trace:
         """Every TCP connection asked for, all its segments read; by conversation number."""
         self._refresh()
         connections: dict[int, Connection] = {}
-        for _ in self._reports(self._chosen(selection), connections):
+        for _ in self._reports(self._chosen(selection), connections, Connection):
             pass
         return connections
 
@@ -166,7 +169,10 @@ class Trace:
         rows = self._asked_for(selection, number)
         which, workers = share
         recorder = Recorder(self._addresses)
-        for values, report in self._reports(rows[self._columns.conversation[rows] % workers == which], {}):
+        readers: dict[int, SegmentReader] = {}
+        for values, report in self._reports(
+            rows[self._columns.conversation[rows] % workers == which], readers, SegmentReader
+        ):
             yield recorder.record(values, report)
 
     def shares(self, workers: int, selection: Selection | None = None, number: int | None = None) -> U32:
@@ -201,7 +207,7 @@ class Trace:
         start = dict.fromkeys(Side, 0)
         for values in values_of(columns, np.flatnonzero(ours)):
             if values.side in sides:
-                data = values.payload(self._bytes_of(values))
+                data = values.payload(self._values_bytes(values))
                 yield values.side, Piece(start[values.side], data, values.packet)
                 start[values.side] += len(data)
 
@@ -236,12 +242,15 @@ class Trace:
         yield from assembler.finish()
 
     def _payload(self, values: PacketValues) -> bytes:
-        return values.payload(self._bytes_of(values) if values.payload_bytes else b"")
+        return values.payload(self._values_bytes(values) if values.payload_bytes else b"")
 
-    def _bytes_of(self, values: PacketValues) -> bytes:
+    def _values_bytes(self, values: PacketValues) -> bytes:
+        return self._bytes_of(values.packet, values.position, values.captured_bytes)
+
+    def _bytes_of(self, packet: int, position: int, captured_bytes: int) -> bytes:
         """What the columns of a packet tell of: its frame, or the datagram that it completed as the last fragment."""
-        whole = self._intake.reassembled.get(values.packet)
-        return self.source.fetch(values.position, values.captured_bytes) if whole is None else whole
+        whole = self._intake.reassembled.get(packet)
+        return self.source.fetch(position, captured_bytes) if whole is None else whole
 
     def _asked_for(self, selection: Selection | None, number: int | None) -> npt.NDArray[np.intp]:
         self._refresh()
@@ -266,26 +275,28 @@ class Trace:
             chosen |= selection.rows(self._columns, self._addresses, self._intake.quoted, 1)
         return np.flatnonzero(chosen)
 
-    def _syn_frame(self, values: PacketValues) -> bytes:
-        """The frame of a segment whose options matter to the analysis, else nothing."""
-        return self._bytes_of(values) if values.flags & _SYN else b""
-
     def _reports(
-        self, rows: npt.NDArray[np.intp], connections: dict[int, Connection]
+        self, rows: npt.NDArray[np.intp], readers: dict[int, _Reader], make: Callable[[bool, Past], _Reader]
     ) -> Iterator[tuple[PacketValues, SegmentReport | None]]:
-        """Feed the rows' segments to their connections, which are made as they are met."""
-        past = ColumnsPast(self._columns, self._bytes_of)
+        """Feed the rows' segments to the readers of their connections, which are made as they are met."""
+        columns = self._columns
+        past = ColumnsPast(columns, self._bytes_of)
+        segment_rows = is_segment(columns) & (columns.conversation > 0)
         for start in range(0, len(rows), _SLICE):
-            for values in values_of(self._columns, rows[start : start + _SLICE]):
-                if not values.is_segment or not values.conversation:
+            part = rows[start : start + _SLICE]
+            chosen = segment_rows[part]
+            segments = segments_of(columns, part[chosen])
+            for values, is_one in zip(values_of(columns, part), chosen.tolist(), strict=True):
+                if not is_one:
                     yield values, None
                     continue
-                connection = connections.get(values.conversation)
-                if connection is None:
-                    number = values.conversation
-                    connection = Connection(self._instances[number].reused, past.of(number))
-                    connections[number] = connection
-                yield values, connection.feed(values.segment(self._syn_frame(values)))
+                number, segment = next(segments)
+                reader = readers.get(number)
+                if reader is None:
+                    reader = readers[number] = make(self._instances[number].reused, past.of(number))
+                if segment.flags & _SYN:  # its options matter to the analysis
+                    segment = values.segment(self._values_bytes(values))
+                yield values, reader.feed(segment)
 
     @cached_property
     def _counts(self) -> "Counts":
