@@ -5,12 +5,14 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from itertools import chain
-from typing import BinaryIO
+from queue import Queue
+from threading import Thread
 
 _MOST = 4  # more than this, and putting their lines in order is what takes the time
-_PIPE_BYTES = 1 << 20  # how far a worker may be ahead
+_PIPE_BYTES = 1 << 20
+_BLOCKS_AHEAD = 32  # how far a worker may be ahead
 _PIECE_BYTES = 1 << 16
 
 
@@ -26,24 +28,48 @@ def lines_of(shares: Iterable[int], lines: Callable[[int], Iterator[str]], worke
 
     ``lines(which)`` runs in a process of its own, forked, for each worker. Raises RuntimeError when one fails.
     """
-    with ExitStack() as stack:
-        streams = [stack.enter_context(_forked(lines, which)) for which in range(workers)]
-        lines_of_worker = [chain(stream, map(_ended_early, (which,))) for which, stream in enumerate(streams)]
-        yield from map(next, map(lines_of_worker.__getitem__, shares))  # no step in Python for each line
+    pipes = [_forked(lines, which) for which in range(workers)]
+    lines_of_worker = [chain(_lines(pipe), map(_ended_early, (which,))) for which, pipe in enumerate(pipes)]
+    return map(next, map(lines_of_worker.__getitem__, shares))  # no step in Python for each line
+
+
+def _lines(pipe: int) -> Iterator[bytes]:
+    """What comes through a pipe; read ahead by a thread, so that no worker waits while another one's line is due."""
+    blocks: Queue[bytes] = Queue(_BLOCKS_AHEAD)
+    Thread(target=_read_ahead, args=(pipe, blocks), daemon=True).start()
+    return chain.from_iterable(_whole_lines(iter(blocks.get, b"")))
+
+
+def _read_ahead(pipe: int, blocks: "Queue[bytes]") -> None:
+    with os.fdopen(pipe, "rb", buffering=0) as stream:
+        while block := stream.read(_PIPE_BYTES):
+            blocks.put(block)
+        blocks.put(b"")
+
+
+def _whole_lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    rest = b""
+    for block in blocks:
+        whole, newline, after = block.rpartition(b"\n")
+        if newline:
+            yield (rest + whole + newline).splitlines(keepends=True)
+            rest = after
+        else:
+            rest += block
 
 
 def _ended_early(which: int) -> bytes:
     raise RuntimeError(f"worker {which} ended early")
 
 
-def _forked(lines: Callable[[int], Iterator[str]], which: int) -> BinaryIO:
-    """What a new process writes; it ends when nobody reads that any more."""
+def _forked(lines: Callable[[int], Iterator[str]], which: int) -> int:
+    """A pipe with what a new process writes; it ends when nobody reads that any more."""
     read_end, write_end = os.pipe()
     with suppress(OSError):  # of all its pipes together a user may have only so much
         fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     if os.fork():
         os.close(write_end)
-        return os.fdopen(read_end, "rb", buffering=_PIECE_BYTES)
+        return read_end
     gc.disable()  # it makes no cycles, and ends soon
     status = 1
     with suppress(BrokenPipeError, KeyboardInterrupt):

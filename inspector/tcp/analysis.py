@@ -41,6 +41,17 @@ class SegmentAnalysis(NamedTuple):
     findings: tuple[Finding, ...]
 
 
+class Steady(NamedTuple):
+    """What one side of a connection in the middle of its exchange has sent last; nothing is missing or unclear."""
+
+    base_seq: int
+    next_seq: int
+    last_ack: int
+    window: int
+    scale: int  # places by which the window is shifted
+    right_edge: int
+
+
 class Analyzer:
     """Analyses the segments of one connection instance, fed in the order of their capture.
 
@@ -80,6 +91,26 @@ class Analyzer:
         if self._recent is not None:
             self._recent.add(segment)
         return self._examine(segment)
+
+    def steady(self) -> tuple[Steady, Steady] | None:
+        """Client and server when ordinary segments can be skipped, else None."""
+        (client, server), _ = self._directions
+        if self._recent is not None or any(self._diagnosis.waiting) or not (client.settled and server.settled):
+            return None
+        both = []
+        for own, peer in self._directions:
+            clear = own.flight_known and own.contiguous_end == own.next_seq and own.unacknowledged == peer.last_ack
+            if not clear or own.window_scale == UNKNOWN or own.only_syn or own.duplicate_acks:
+                return None
+            scale = max(own.window_scale, 0)
+            both.append(Steady(own.base_seq, own.next_seq, own.last_ack, own.window, scale, own.right_edge))
+        return both[0], both[1]
+
+    def skip(self, segment: Segment) -> None:
+        """Go on after an ordinary segment; those of its side before it were ordinary, and were not fed."""
+        own, peer = self._directions[segment.side]
+        own.next_seq = own.contiguous_end = segment.seq
+        _take_in_order(segment, own, peer)
 
     def _examine(self, segment: Segment) -> SegmentAnalysis:
         own, peer = self._directions[segment.side]

@@ -1,6 +1,6 @@
 """One connection, segment by segment: its states, its analysis, its outcome."""
 
-from inspector.tcp.analysis import Analyzer
+from inspector.tcp.analysis import Analyzer, Steady
 from inspector.tcp.findings import Kind
 from inspector.tcp.history import History
 from inspector.tcp.outcome import Course
@@ -19,11 +19,12 @@ class SegmentReader:
     ``reused`` and ``past`` are those of ``Connection``.
     """
 
-    __slots__ = ("_analyze", "_track", "tracker")
+    __slots__ = ("_analyze", "_analyzer", "_track", "tracker")
 
     def __init__(self, reused: bool = False, past: Past | None = None) -> None:
         self.tracker = Tracker()
-        self._analyze = Analyzer(reused, past).feed
+        self._analyzer = Analyzer(reused, past)
+        self._analyze = self._analyzer.feed
         self._track = self.tracker.feed
 
     def feed(self, segment: Segment) -> SegmentReport:
@@ -44,6 +45,16 @@ class SegmentReader:
             expected,
             findings,
         )
+
+    def steady(self) -> tuple[Steady, Steady] | None:
+        """Client and server when ordinary segments, that are reported otherwise, can be skipped; else None."""
+        return self._analyzer.steady() if self.tracker.at_rest else None
+
+    def skip(self, segment: Segment) -> None:
+        """Go on after an ordinary segment that is reported otherwise, like those of its side before it: the last one of
+        each side that has data, and the last one of each side."""
+        self._analyzer.skip(segment)
+        self._track(segment)
 
 
 class Connection:

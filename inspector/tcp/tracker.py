@@ -29,7 +29,9 @@ _UNKNOWN = _STATES[TcpState.UNKNOWN, Known.UNKNOWN]
 _SUPPOSED = _STATES[TcpState.SYN_SENT, Known.INFERRED]  # its SYN was not captured, and its number is a guess
 _AWAITS_ACK_OF_FIN = (TcpState.FIN_WAIT_1, TcpState.CLOSING, TcpState.LAST_ACK)
 _MAY_LISTEN = (_UNKNOWN, _STATES[TcpState.CLOSED, Known.INFERRED])
-_AT_REST = (TcpState.ESTABLISHED, TcpState.FIN_WAIT_2, TcpState.CLOSE_WAIT, TcpState.TIME_WAIT, TcpState.CLOSED)
+_AT_REST = frozenset(
+    (TcpState.ESTABLISHED, TcpState.FIN_WAIT_2, TcpState.CLOSE_WAIT, TcpState.TIME_WAIT, TcpState.CLOSED)
+)
 
 
 class Tracked(NamedTuple):
@@ -116,7 +118,7 @@ class Tracker:
     ``unexpected`` has the latest events that the table does not know.
     """
 
-    __slots__ = ("_at_rest", "_moves", "_packet", "_unchanged", "client", "fast_open", "server", "unexpected")
+    __slots__ = ("_moves", "_packet", "_unchanged", "at_rest", "client", "fast_open", "server", "unexpected")
 
     def __init__(self) -> None:
         self.client = Endpoint(Side.CLIENT)
@@ -125,13 +127,13 @@ class Tracker:
         self.fast_open = False  # the server has accepted data in the SYN
         self._moves: list[Transition] = []
         self._packet = 0
-        self._at_rest = False  # nothing is on its way that could move an endpoint, and no segment without flags can
+        self.at_rest = False  # nothing is on its way that could move an endpoint, and no segment without flags can
         self._unchanged = Tracked((), _UNKNOWN, _UNKNOWN, None)
 
     def feed(self, segment: Segment) -> Tracked:
         """What the segment shows of its sender, and what it brings to its receiver."""
         sender = self.server if segment.side else self.client
-        if self._at_rest and not segment.flags & _CONTROL:
+        if self.at_rest and not segment.flags & _CONTROL:
             sender.last = segment
             end = (segment.seq + segment.payload_bytes) & _MASK
             if sender.end is None or 0 < (end - sender.end) & _MASK < HALF:
@@ -162,7 +164,8 @@ class Tracker:
 
     def _result(self, expected: EndpointState | None) -> Tracked:
         client, server = self.client, self.server
-        self._at_rest = all(endpoint.state in _AT_REST and not endpoint.fin_passed for endpoint in (client, server))
+        at_rest = client.now.state in _AT_REST and server.now.state in _AT_REST
+        self.at_rest = at_rest and not (client.fin_passed or server.fin_passed)
         moves = tuple(self._moves)
         self._moves.clear()
         if self._unchanged.client is not client.now or self._unchanged.server is not server.now:

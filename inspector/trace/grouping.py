@@ -75,10 +75,10 @@ def _pack(network: int, protocol: int, address: int, port: int) -> int:
     return network << 56 | protocol << 48 | address << 16 | port
 
 
-def is_segment(columns: PacketColumns) -> npt.NDArray[np.bool_]:
-    """Rows that are whole TCP segments: no fragment, not malformed."""
-    segments: npt.NDArray[np.bool_] = columns.protocol == TCP
-    segments &= columns.mark & int(Mark.FRAGMENT | Mark.MALFORMED) == 0
+def is_segment(columns: PacketColumns, rows: npt.NDArray[np.intp] | slice = slice(None)) -> npt.NDArray[np.bool_]:
+    """Which of the rows are whole TCP segments: no fragment, not malformed."""
+    segments: npt.NDArray[np.bool_] = columns.protocol[rows] == TCP
+    segments &= columns.mark[rows] & int(Mark.FRAGMENT | Mark.MALFORMED) == 0
     return segments
 
 
@@ -242,7 +242,7 @@ class _Batch:
     ) -> None:
         self.columns = columns
         self.rows = rows
-        self.segments = is_segment(columns)[rows]
+        self.segments = is_segment(columns, rows)
         self.group = group
         self.from_high = from_high
         self.low = low

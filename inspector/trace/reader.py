@@ -1,7 +1,7 @@
 """The packets of one conversation, read in order, become the rows that views take. The same for a file and live."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import NamedTuple
 
@@ -178,37 +178,39 @@ class Recorder:
     def __init__(self, addresses: AddressTable) -> None:
         self._addresses = addresses
         self._names: dict[tuple[int, int, int], str] = {}
-        self._of_segments: dict[tuple[int, Side], tuple[str, str, str]] = {}
 
     def record(self, values: PacketValues, report: SegmentReport | None) -> PacketRecord:
         """What ``inspector packets`` prints of a packet."""
-        if report is None:
-            names, flags = self._named(values), None
-        else:  # all segments of one side of a connection are called alike
-            key = values.conversation, report.segment.side
-            known = self._of_segments.get(key)
-            names, flags = known or self._remembered(key, values), values.flags
-        protocol, source, destination = names
-        number = values.conversation or None
-        wire_bytes, payload_bytes = values.wire_bytes, values.payload_bytes
-        return PacketRecord(
-            values.packet,
-            values.time_ns,
-            number,
-            protocol,
-            source,
-            destination,
+        numbers = values.packet, values.time_ns, values.conversation or None
+        sizes = values.wire_bytes, values.payload_bytes
+        return PacketRecord(*numbers, *self._named(values), *sizes, None if report is None else values.flags, report)
+
+    def records(
+        self, columns: PacketColumns, rows: npt.NDArray[np.intp], reports: Sequence[SegmentReport | None]
+    ) -> Iterator[PacketRecord]:
+        """Those of many packets; the segments of one side of a connection are all called alike, and so named once."""
+        side = columns.conversation[rows].astype(np.int64) << 1 | ((columns.mark[rows] & _TO_CLIENT) != 0)
+        analysed = np.array([report is not None for report in reports], np.bool_)
+        _, first, which = np.unique(np.where(analysed, side, -1 - rows), return_index=True, return_inverse=True)
+        named = [self._named(values) for values in values_of(columns, rows[first])]
+        fields = (getattr(columns, name)[rows].tolist() for name in ("time_ns", "wire_bytes", "payload_bytes", "flags"))
+        times_ns, wire_bytes, payload_bytes, flags = fields
+        for packet, time_ns, conversation, name, wire, payload, flag, report in zip(
+            (rows + 1).tolist(),
+            times_ns,
+            columns.conversation[rows].tolist(),
+            which.tolist(),
             wire_bytes,
             payload_bytes,
             flags,
-            report,
-        )
-
-    def _remembered(self, key: tuple[int, Side], values: PacketValues) -> tuple[str, str, str]:
-        if len(self._of_segments) >= _NAMES_KEPT:
-            self._of_segments.clear()
-        names = self._of_segments[key] = self._named(values)
-        return names
+            reports,
+            strict=True,
+        ):
+            protocol, source, destination = named[name]
+            kept = None if report is None else flag
+            yield PacketRecord(
+                packet, time_ns, conversation or None, protocol, source, destination, wire, payload, kept, report
+            )
 
     def _named(self, values: PacketValues) -> tuple[str, str, str]:
         kind = values.network << 8 | values.protocol

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from functools import cached_property, partial
 from types import TracebackType
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,24 +11,23 @@ from inspector.capture.batch import U32, FrameBatch, FrameStore
 from inspector.capture.files import open_capture
 from inspector.decode.columns import Mark, PacketColumns
 from inspector.tcp.connection import Connection, SegmentReader
-from inspector.tcp.past import Past
 from inspector.tcp.reassembly import ConnectionAssembler, Gap, Piece
 from inspector.tcp.report import SegmentReport
-from inspector.tcp.segment import Flag
+from inspector.tcp.segment import Flag, Segment
 from inspector.tcp.states import Side
 from inspector.text.problems import DamageProblem
 from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
 from inspector.trace.counts import Counts, joined
 from inspector.trace.ends import ends_of
 from inspector.trace.grouping import TCP, Instance, is_segment
-from inspector.trace.intake import Intake
+from inspector.trace.intake import Intake, Rows
 from inspector.trace.past import ColumnsPast
-from inspector.trace.reader import ConversationReader, PacketValues, Recorder, segments_of, values_of
+from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
 from inspector.trace.selection import Selection
+from inspector.trace.steady import SteadyReader
 
 _SYN = int(Flag.SYN)
-_SLICE = 1 << 15  # rows turned into Python numbers at a time
-_Reader = TypeVar("_Reader", Connection, SegmentReader)
+_SLICE = 1 << 13  # rows that are read at a time
 
 
 class Trace:
@@ -146,8 +144,14 @@ class Trace:
         """Every TCP connection asked for, all its segments read; by conversation number."""
         self._refresh()
         connections: dict[int, Connection] = {}
-        for _ in self._reports(self._chosen(selection), connections, Connection):
-            pass
+        past = ColumnsPast(self._columns, self._bytes_of)
+        rows = self._chosen(selection)
+        for values in self._values(rows[is_segment(self._columns, rows)]):
+            number = values.conversation
+            connection = connections.get(number)
+            if connection is None:
+                connection = connections[number] = Connection(self._instances[number].reused, past.of(number))
+            connection.feed(self._segment(values))
         return connections
 
     def ends(self, selection: Selection | None = None) -> dict[int, ConnectionEnd]:
@@ -157,7 +161,7 @@ class Trace:
         """
         self._refresh()
         rows = self._chosen(selection)
-        return ends_of(self._columns, rows[is_segment(self._columns)[rows]])
+        return ends_of(self._columns, rows[is_segment(self._columns, rows)])
 
     def records(
         self, selection: Selection | None = None, number: int | None = None, share: tuple[int, int] = (0, 1)
@@ -169,11 +173,8 @@ class Trace:
         rows = self._asked_for(selection, number)
         which, workers = share
         recorder = Recorder(self._addresses)
-        readers: dict[int, SegmentReader] = {}
-        for values, report in self._reports(
-            rows[self._columns.conversation[rows] % workers == which], readers, SegmentReader
-        ):
-            yield recorder.record(values, report)
+        for part, reports in self._reports(rows[self._columns.conversation[rows] % workers == which]):
+            yield from recorder.records(self._columns, part, reports)
 
     def shares(self, workers: int, selection: Selection | None = None, number: int | None = None) -> U32:
         """To which of the workers each record falls."""
@@ -275,28 +276,28 @@ class Trace:
             chosen |= selection.rows(self._columns, self._addresses, self._intake.quoted, 1)
         return np.flatnonzero(chosen)
 
-    def _reports(
-        self, rows: npt.NDArray[np.intp], readers: dict[int, _Reader], make: Callable[[bool, Past], _Reader]
-    ) -> Iterator[tuple[PacketValues, SegmentReport | None]]:
-        """Feed the rows' segments to the readers of their connections, which are made as they are met."""
+    def _reports(self, rows: Rows) -> Iterator[tuple[Rows, list[SegmentReport | None]]]:
+        """The rows, some thousand at a time, with what is known of each that is a segment as it passes."""
         columns = self._columns
         past = ColumnsPast(columns, self._bytes_of)
-        segment_rows = is_segment(columns) & (columns.conversation > 0)
+        reader = SteadyReader(
+            columns, lambda number: SegmentReader(self._instances[number].reused, past.of(number)), past.whole
+        )
         for start in range(0, len(rows), _SLICE):
             part = rows[start : start + _SLICE]
-            chosen = segment_rows[part]
-            segments = segments_of(columns, part[chosen])
-            for values, is_one in zip(values_of(columns, part), chosen.tolist(), strict=True):
-                if not is_one:
-                    yield values, None
-                    continue
-                number, segment = next(segments)
-                reader = readers.get(number)
-                if reader is None:
-                    reader = readers[number] = make(self._instances[number].reused, past.of(number))
-                if segment.flags & _SYN:  # its options matter to the analysis
-                    segment = values.segment(self._values_bytes(values))
-                yield values, reader.feed(segment)
+            segments = is_segment(columns, part) & (columns.conversation[part] > 0)
+            reports: list[SegmentReport | None] = [None] * len(part)
+            for place, report in zip(np.flatnonzero(segments).tolist(), reader.read(part[segments]), strict=True):
+                reports[place] = report
+            yield part, reports
+
+    def _values(self, rows: npt.NDArray[np.intp]) -> Iterator[PacketValues]:
+        for start in range(0, len(rows), _SLICE):
+            yield from values_of(self._columns, rows[start : start + _SLICE])
+
+    def _segment(self, values: PacketValues) -> Segment:
+        """With its options only where they matter to the analysis."""
+        return values.segment(self._values_bytes(values) if values.flags & _SYN else b"")
 
     @cached_property
     def _counts(self) -> "Counts":
