@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspector.decode.columns import Mark, Network, PacketColumns
+from inspector.decode.columns import GrowingColumns, Mark, Network, PacketColumns
 from inspector.tcp.states import Known
-from inspector.trace.counts import joined
 from inspector.trace.grouping import Grouping
 
 SYN, ACK, PSH, FIN, RST = 2, 16, 8, 1, 4
@@ -39,14 +38,15 @@ def columns_of(packets: Sequence[Packet]) -> PacketColumns:
 
 
 def grouped(packets: Sequence[Packet], batch_sizes: Sequence[int] = (1 << 20,)) -> tuple[Grouping, PacketColumns]:
-    grouping, chunks, start = Grouping(), [], 0
+    grouping, growing, start, batches = Grouping(), GrowingColumns(), 0, 0
     while start < len(packets):
-        size = batch_sizes[len(chunks) % len(batch_sizes)]
+        size = batch_sizes[batches % len(batch_sizes)]
         chunk = columns_of(packets[start : start + size])
         grouping.assign(chunk, start + 1, {})
-        chunks.append(chunk)
+        growing.append(chunk)
+        batches += 1
         start += size
-    return grouping, joined(chunks)
+    return grouping, growing.all()
 
 
 CLIENT, SERVER, OTHER = (0x7F000001, 40001), (0x7F000001, 8001), (0x7F000001, 40002)

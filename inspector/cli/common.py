@@ -3,13 +3,14 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from inspector.calls import journal
 from inspector.calls.call import SocketCall
 from inspector.capture import bundled
 from inspector.render.terminal import Painter
+from inspector.tcp.connection import Connection
 from inspector.text import say
 from inspector.text.problems import UsageProblem
 from inspector.trace.conversation import ConnectionEnd, Conversation
@@ -89,24 +90,26 @@ def ladder_options(options: argparse.Namespace, painter: Painter, *, live: bool 
     )
 
 
-def table_entries(
-    trace: Trace, conversations: list[Conversation], selection: Selection, *, whole: bool = False
-) -> list[TableEntry]:
+def table_entries(trace: Trace, conversations: list[Conversation], selection: Selection) -> list[TableEntry]:
     """The rows of the table of conversations.
 
-    In a large capture only the rows that decide are read, unless the ``whole`` is asked for, so that it opens at once;
-    its retransmissions are not counted then.
+    In a large capture only the rows that decide are read, so that it opens at once; its retransmissions are not counted
+    then.
     """
-    if whole or len(trace) <= _READ_WHOLE_PACKETS:
-        connections = trace.analysed(selection)
-        return [
-            TableEntry(conversation, ConnectionEnd(*connection.end()), connection.retransmissions)
-            if (connection := connections.get(conversation.number))
-            else TableEntry(conversation)
-            for conversation in conversations
-        ]
+    if len(trace) <= _READ_WHOLE_PACKETS:
+        return whole_entries(conversations, trace.analysed(selection))
     ends = trace.ends(selection)
     return [TableEntry(conversation, ends.get(conversation.number)) for conversation in conversations]
+
+
+def whole_entries(conversations: Iterable[Conversation], connections: Mapping[int, Connection]) -> list[TableEntry]:
+    """The rows of conversations of which all segments were read."""
+    return [
+        TableEntry(conversation, ConnectionEnd(*connection.end()), connection.retransmissions)
+        if (connection := connections.get(conversation.number))
+        else TableEntry(conversation)
+        for conversation in conversations
+    ]
 
 
 @contextmanager

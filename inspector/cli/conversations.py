@@ -2,10 +2,22 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 
-from inspector.cli.common import chosen_conversations, exit_status, opened_trace, selection_of, table_entries
+from inspector.cli.common import (
+    chosen_conversations,
+    exit_status,
+    opened_trace,
+    selection_of,
+    table_entries,
+    whole_entries,
+)
 from inspector.render.json_lines import conversation_line
 from inspector.render.terminal import painter_for
+from inspector.session.workers import lines_of, worthwhile
+from inspector.trace.conversation import Conversation
+from inspector.trace.selection import Selection
+from inspector.trace.trace import Trace
 from inspector.views.table import plain_lines, table_lines
 
 
@@ -13,13 +25,27 @@ def run(options: argparse.Namespace) -> int:
     """List them; exit status 3 when the capture is damaged."""
     with opened_trace(options.file) as trace:
         conversations = chosen_conversations(trace, options)
-        entries = table_entries(trace, conversations, selection_of(options), whole=options.json)
+        selection = selection_of(options)
         if options.json:
-            sys.stdout.writelines(f"{conversation_line(*entry)}\n" for entry in entries)
+            _write_json(trace, conversations, selection)
         else:
+            entries = table_entries(trace, conversations, selection)
             painter = painter_for(options)
             if painter.colored:
                 painter.paint_all(table_lines(entries, painter.width))
             else:
                 painter.write(plain_lines(entries, painter.width))
         return exit_status(trace)
+
+
+def _write_json(trace: Trace, conversations: list[Conversation], selection: Selection) -> None:
+    workers = worthwhile(len(trace))
+
+    def lines(which: int) -> Iterator[str]:
+        mine = [conversation for conversation in conversations if conversation.number % workers == which]
+        entries = whole_entries(mine, trace.analysed(selection, (which, workers)))
+        return (f"{conversation_line(*entry)}\n" for entry in entries)
+
+    sys.stdout.flush()
+    shares = [conversation.number % workers for conversation in conversations]
+    sys.stdout.buffer.writelines(lines_of(shares, lines, workers))

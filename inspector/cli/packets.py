@@ -34,9 +34,6 @@ def _write_json(trace: Trace, selection: Selection, number: int | None) -> None:
     def lines(which: int) -> Iterator[str]:
         return (f"{packet_line(record)}\n" for record in trace.records(selection, number, (which, workers)))
 
-    if workers == 1:
-        sys.stdout.writelines(lines(0))
-    else:
-        sys.stdout.flush()
-        shares = trace.shares(workers, selection, number).tolist()
-        sys.stdout.buffer.writelines(lines_of(shares, lines, workers))
+    sys.stdout.flush()
+    shares = trace.shares(workers, selection, number).tolist()
+    sys.stdout.buffer.writelines(lines_of(shares, lines, workers))

@@ -99,3 +99,30 @@ COLUMN_TYPES: dict[str, npt.DTypeLike] = {
     "conversation": np.uint32,
 }
 assert list(COLUMN_TYPES) == [field.name for field in fields(PacketColumns)]
+
+
+class GrowingColumns:
+    """Columns to which rows are added; room is doubled, so that little is ever held twice."""
+
+    def __init__(self) -> None:
+        self._room = PacketColumns.empty(0)
+        self._rows = 0
+
+    def append(self, columns: PacketColumns) -> None:
+        """Add rows behind those that are there."""
+        end = self._rows + len(columns)
+        if end > len(self._room):
+            self._grow(max(end, 2 * len(self._room)))
+        for name in COLUMN_TYPES:
+            getattr(self._room, name)[self._rows : end] = getattr(columns, name)
+        self._rows = end
+
+    def all(self) -> PacketColumns:
+        """All rows so far: views that stay as they are when more are added."""
+        return PacketColumns(**{name: getattr(self._room, name)[: self._rows] for name in COLUMN_TYPES})
+
+    def _grow(self, rows: int) -> None:
+        for name, dtype in COLUMN_TYPES.items():
+            room = np.empty(rows, dtype)
+            room[: self._rows] = getattr(self._room, name)[: self._rows]
+            setattr(self._room, name, room)

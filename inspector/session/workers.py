@@ -26,8 +26,11 @@ def worthwhile(items: int) -> int:
 def lines_of(shares: Iterable[int], lines: Callable[[int], Iterator[str]], workers: int) -> Iterator[bytes]:
     """The lines of all workers, in the order in which ``shares`` tells whose is next.
 
-    ``lines(which)`` runs in a process of its own, forked, for each worker. Raises RuntimeError when one fails.
+    ``lines(which)`` runs in a process of its own, forked, for each of several workers. Raises RuntimeError when one
+    fails.
     """
+    if workers == 1:
+        return (line.encode() for line in lines(0))
     pipes = [_forked(lines, which) for which in range(workers)]
     lines_of_worker = [chain(_lines(pipe), map(_ended_early, (which,))) for which, pipe in enumerate(pipes)]
     return map(next, map(lines_of_worker.__getitem__, shares))  # no step in Python for each line

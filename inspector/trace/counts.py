@@ -2,31 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from inspector.capture.batch import I64
 from inspector.decode.addresses import AddressTable
-from inspector.decode.columns import COLUMN_TYPES, Mark, PacketColumns
+from inspector.decode.columns import Mark, PacketColumns
 from inspector.decode.protocols import protocol_name
 from inspector.trace.conversation import Conversation, Endpoint
 from inspector.trace.grouping import PROTOCOLS_WITH_PORTS, Instance, unpack
 
 if TYPE_CHECKING:
     from inspector.trace.trace import Trace
-
-
-def joined(chunks: list[PacketColumns]) -> PacketColumns:
-    """One set of columns from many; empties ``chunks`` column by column, so that little is held twice."""
-    columns: dict[str, npt.NDArray[Any]] = {}
-    for name, dtype in COLUMN_TYPES.items():
-        parts = [getattr(chunk, name) for chunk in chunks]
-        columns[name] = np.concatenate(parts) if parts else np.empty(0, dtype)
-        for chunk in chunks:
-            setattr(chunk, name, None)
-    return PacketColumns(**columns)
 
 
 def describe(

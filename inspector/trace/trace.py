@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from inspector.capture.batch import U32, FrameBatch, FrameStore
 from inspector.capture.files import open_capture
-from inspector.decode.columns import Mark, PacketColumns
+from inspector.decode.columns import GrowingColumns, Mark, PacketColumns
 from inspector.tcp.connection import Connection, SegmentReader
 from inspector.tcp.reassembly import ConnectionAssembler, Gap, Piece
 from inspector.tcp.report import SegmentReport
@@ -17,7 +17,7 @@ from inspector.tcp.segment import Flag, Segment
 from inspector.tcp.states import Side
 from inspector.text.problems import DamageProblem
 from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
-from inspector.trace.counts import Counts, joined
+from inspector.trace.counts import Counts
 from inspector.trace.ends import ends_of
 from inspector.trace.grouping import TCP, Instance, is_segment
 from inspector.trace.intake import Intake, Rows
@@ -42,7 +42,7 @@ class Trace:
         self.comments: Mapping[int, str] = {}
         self._intake = Intake(selection)
         self._addresses = self._intake.decoder.addresses
-        self._chunks: list[PacketColumns] = []
+        self._growing = GrowingColumns()
 
     @classmethod
     def read(cls, path: str, progress: Callable[[int, int], None] | None = None) -> "Trace":
@@ -59,7 +59,8 @@ class Trace:
 
     def add(self, batch: FrameBatch) -> None:
         """Index further frames; their positions must be those of ``source``."""
-        self._chunks.append(self._intake.take(*self._intake.select(batch)))
+        self._growing.append(self._intake.take(*self._intake.select(batch)))
+        self.__dict__.pop("_columns", None)
         self.__dict__.pop("_counts", None)
 
     @property
@@ -140,12 +141,14 @@ class Trace:
         ]
         return rows, reader.end()
 
-    def analysed(self, selection: Selection | None = None) -> dict[int, Connection]:
-        """Every TCP connection asked for, all its segments read; by conversation number."""
+    def analysed(self, selection: Selection | None = None, share: tuple[int, int] = (0, 1)) -> dict[int, Connection]:
+        """Every TCP connection asked for, all segments read, by conversation number; ``share`` is as in ``records``."""
         self._refresh()
         connections: dict[int, Connection] = {}
         past = ColumnsPast(self._columns, self._bytes_of)
+        which, workers = share
         rows = self._chosen(selection)
+        rows = rows[self._columns.conversation[rows] % workers == which]
         for values in self._values(rows[is_segment(self._columns, rows)]):
             number = values.conversation
             connection = connections.get(number)
@@ -226,11 +229,9 @@ class Trace:
     def _refresh(self) -> None:
         """Index what has come since; a file has all of it. Done once for each question, which is answered for that."""
 
-    @property
+    @cached_property
     def _columns(self) -> PacketColumns:
-        if len(self._chunks) != 1:
-            self._chunks = [joined(self._chunks)]
-        return self._chunks[0]
+        return self._growing.all()
 
     @property
     def _instances(self) -> dict[int, Instance]:
