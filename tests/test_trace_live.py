@@ -154,6 +154,38 @@ def test_of_many_closed_conversations_the_latest_are_listed_and_the_others_count
     assert live.shown == 2 * many
 
 
+def test_a_conversation_that_begins_when_the_reader_is_late_is_passed_over_whole() -> None:
+    late_ns = 0
+    live = LiveTrace(lateness_ns=lambda time_ns: late_ns)
+    (first, first_end), (second, second_end), third = (connection(number) for number in range(3))
+    feed(live, [first])
+    late_ns = 500_000_000
+    feed(live, [first_end, second])
+    late_ns = 0
+    feed(live, [second_end, *third])
+    listed = [conversation for conversation, _ in live.conversations()]
+    assert [(conversation.client.address, conversation.packets) for conversation in listed] == [
+        (host(0), 2),
+        (host(2), 2),
+    ]
+    assert (live.passed_over.conversations, live.passed_over.packets) == (1, 2)
+    assert (live.taken, live.shown) == (6, 4)
+
+
+def test_a_conversation_that_is_shown_is_left_when_its_reader_is_very_late() -> None:
+    late_ns = 0
+    live = LiveTrace(lateness_ns=lambda time_ns: late_ns)
+    (first, first_end), (second, second_end) = (connection(number) for number in range(2))
+    feed(live, [first, second])
+    late_ns = 2_000_000_000
+    feed(live, [first_end])
+    late_ns = 0
+    feed(live, [first_end, second_end])
+    listed = [(conversation.client.address, conversation.packets) for conversation, _ in live.conversations()]
+    assert listed == [(host(0), 1), (host(1), 2)]
+    assert (live.passed_over.conversations, live.passed_over.packets) == (1, 2)
+
+
 def test_a_packet_of_a_conversation_that_was_summed_up_begins_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "_KEPT_CLOSED", 2)
     live = LiveTrace()
@@ -192,7 +224,7 @@ def test_of_the_frames_the_latest_64_mib_are_kept() -> None:
     feed(live, [Frame(ipv4(udp(number.to_bytes(4, "big") + payload), UDP)) for number in range(1_500)])
     kept = [packet for packet in range(1, 1_501) if live.frame(packet)]
     assert kept == list(range(kept[0], 1_501))
-    assert KEPT_FRAME_BYTES == 64 << 20
+    assert KEPT_FRAME_BYTES == 16 << 20
     assert KEPT_FRAME_BYTES - 2 * len(payload) < sum(len(live.frame(packet)) for packet in kept) <= KEPT_FRAME_BYTES
     assert live.frame(1_500)[28:32] == (1_499).to_bytes(4, "big")
     assert live.frame(0) == live.frame(1) == live.frame(1_501) == b""

@@ -78,10 +78,14 @@ def _show_all(opened: OpenedWatch, painter: Painter, options: argparse.Namespace
     calls = _Calls(opened.attached, options.write)
     merge = LiveMerge(view, calls.new) if isinstance(view, LiveView) and opened.attached is not None else None
     quiet_at = time.monotonic() + _QUIET_S
+    told_late = False
     for arrival in session.events():
         if arrival is None:
             (merge.tick if merge is not None else view.flush)()
-            if session.trace.shown == 0 and time.monotonic() >= quiet_at:
+            if session.trace.passed_over.conversations and not told_late:
+                told_late = True
+                tell(say("watch.late"))
+            if session.trace.taken == 0 and time.monotonic() >= quiet_at:
                 quiet_at = float("inf")
                 found = reason(options.interface, frozenset(options.port or ()), session.trace.captured)
                 tell(say(found.key, port=found.port, interface=found.interface))
@@ -137,6 +141,16 @@ def _close(session: LiveSession, painter: Painter) -> None:
                 count=forgotten.conversations,
                 conversations=count(forgotten.conversations),
                 packets=count(forgotten.packets),
+            )
+        )
+    passed_over = session.trace.passed_over
+    if passed_over.conversations:
+        print(
+            say(
+                "watch.passed_over",
+                count=passed_over.conversations,
+                conversations=count(passed_over.conversations),
+                packets=count(passed_over.packets),
             )
         )
 

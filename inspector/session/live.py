@@ -40,7 +40,7 @@ class LiveSession:
         limits: Limits | None = None,
     ) -> None:
         self.capture = capture
-        self.trace = LiveTrace(selection)
+        self.trace = LiveTrace(selection, lambda time_ns: time.time_ns() - time_ns)
         self.write_problem: Problem | None = None
         self._writer = writer
         self._limits = limits or Limits()
@@ -54,12 +54,12 @@ class LiveSession:
         for batch in self.capture.batches():
             columns, rows = self.trace.select(batch)
             if self._limits.packets is not None:
-                rows = rows[: self._limits.packets - self.trace.shown]
+                rows = rows[: self._limits.packets - self.trace.taken]
             if self._writer is not None and len(rows):
                 self._write(self._writer, batch, rows)
             yield from self.trace.feed(batch, columns, rows)
             yield None
-            enough = self._limits.packets is not None and self.trace.shown >= self._limits.packets
+            enough = self._limits.packets is not None and self.trace.taken >= self._limits.packets
             timed_out = (
                 self._limits.duration_ns is not None and time.monotonic_ns() - started_ns >= self._limits.duration_ns
             )

@@ -1,11 +1,12 @@
 """A capture while it runs: conversations are read packet by packet; what is over leaves, so memory is bounded."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from inspector.capture.batch import FrameBatch
 from inspector.decode.addresses import AddressTable
@@ -19,10 +20,13 @@ from inspector.trace.intake import Intake, Rows
 from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
 from inspector.trace.selection import Selection
 
-KEPT_FRAME_BYTES = 64 << 20
+KEPT_FRAME_BYTES = 16 << 20
 KEPT_SUMMARIES = 10_000
 _KEPT_OPEN = 20_000  # conversations that are still open; beyond it the one idle for longest is summed up
 _KEPT_CLOSED = 1_000  # closed ones that still wait for late segments
+_KEPT_PASSED_OVER = 20_000  # whose packets may still come
+_LATE_NS = 300_000_000
+_VERY_LATE_NS = 1_000_000_000
 _FRAME_OVERHEAD = 100  # bytes that Python needs beside a frame's own
 _CHECKSUM_NOT_READY = int(Mark.CHECKSUM_NOT_READY)
 _OVER = (TcpState.CLOSED, TcpState.TIME_WAIT)
@@ -73,8 +77,8 @@ class Arrival(NamedTuple):
 
 
 @dataclass(slots=True)
-class Forgotten:
-    """Conversations that left even the summaries, as totals."""
+class Totals:
+    """Conversations of which only this is known any more."""
 
     conversations: int = 0
     packets: int = 0
@@ -82,10 +86,17 @@ class Forgotten:
 
 
 class LiveTrace:
-    """Feed batches, get rows. Packets are numbered from 1 among those that the selection takes."""
+    """Feed batches, get rows. Packets are numbered from 1 among those that the selection takes.
 
-    def __init__(self, selection: Selection | None = None) -> None:
-        self.forgotten = Forgotten()
+    ``lateness_ns`` tells how long ago a time was. Who is late with a packet does not begin to read its conversation:
+    better some are shown whole than all are torn by what the kernel drops. The others are only counted.
+    """
+
+    def __init__(self, selection: Selection | None = None, lateness_ns: Callable[[int], int] | None = None) -> None:
+        self.forgotten = Totals()  # that left even the summaries
+        self.passed_over = Totals()
+        self._passed_over: OrderedDict[int, None] = OrderedDict()  # their numbers
+        self._lateness_ns = lateness_ns
         self._intake = Intake(selection)
         self._recorder = Recorder(self._intake.decoder.addresses)
         self._open: OrderedDict[int, LiveConversation] = OrderedDict()
@@ -100,9 +111,14 @@ class LiveTrace:
         return self._intake.seen
 
     @property
-    def shown(self) -> int:
+    def taken(self) -> int:
         """Packets that the selection took."""
         return self._intake.taken
+
+    @property
+    def shown(self) -> int:
+        """Packets that it took, but for those of conversations that were passed over."""
+        return self.taken - self.passed_over.packets
 
     def select(self, batch: FrameBatch) -> tuple[PacketColumns, Rows]:
         """Decode a batch; its columns, and the rows that the selection takes."""
@@ -110,10 +126,13 @@ class LiveTrace:
 
     def feed(self, batch: FrameBatch, columns: PacketColumns, rows: Rows) -> Iterator[Arrival]:
         """Read the selected rows of the batch that was decoded last."""
-        first_packet = self.shown + 1
+        first_packet = self.taken + 1
         taken = self._intake.take(columns, rows)
-        offsets = batch.offset[rows].tolist()
-        for offset, values in zip(offsets, values_of(taken, np.arange(len(rows)), first_packet), strict=True):
+        read = np.flatnonzero(~self._count_passed_over(taken))
+        offsets = batch.offset[rows[read]].tolist()
+        for offset, values in zip(offsets, values_of(taken, read, first_packet), strict=True):
+            if values.conversation and self._passes_over(values):
+                continue
             frame = bytes(batch.buffer[offset : offset + values.captured_bytes])
             self._keep(values.packet, frame)
             yield self._arrival(values, self._intake.reassembled.get(values.packet, frame))
@@ -129,6 +148,31 @@ class LiveTrace:
         kept = [*self._open.values(), *self._closed.values()]
         rows = [*self._summaries, *((one.summary(), one.reader.end()) for one in kept)]
         return sorted(rows, key=lambda row: row[0].number)
+
+    def _count_passed_over(self, taken: PacketColumns) -> npt.NDArray[np.bool_]:
+        """Which rows are of conversations that were passed over before; they are counted."""
+        passed: npt.NDArray[np.bool_] = np.isin(taken.conversation, np.fromiter(self._passed_over, np.uint32))
+        self.passed_over.packets += int(passed.sum())
+        self.passed_over.payload_bytes += int(taken.payload_bytes[passed].sum())
+        return passed
+
+    def _passes_over(self, values: PacketValues) -> bool:
+        """Whether a conversation is, or is from here on, only counted: a new one when the reader is late, one that is
+        shown when it is very late."""
+        number = values.conversation
+        if number not in self._passed_over:
+            if self._lateness_ns is None:
+                return False
+            shown = number in self._open or number in self._closed
+            if self._lateness_ns(values.time_ns) < (_VERY_LATE_NS if shown else _LATE_NS):
+                return False
+            if shown:
+                self._sum_up((self._open if number in self._open else self._closed).pop(number))
+            self._passed_over[number] = None
+            self.passed_over.conversations += 1
+        self.passed_over.packets += 1
+        self.passed_over.payload_bytes += values.payload_bytes
+        return True
 
     def _arrival(self, values: PacketValues, frame: bytes) -> Arrival:
         number = values.conversation
@@ -166,10 +210,15 @@ class LiveTrace:
         """Sum up what is too many; between batches, since all packets of a batch have their conversations already."""
         for kept, limit in ((self._open, _KEPT_OPEN), (self._closed, _KEPT_CLOSED)):
             while len(kept) > limit:
-                self._sum_up(kept.popitem(last=False)[1])
+                _, conversation = kept.popitem(last=False)
+                self._intake.grouping.forget(conversation.instance)
+                self._sum_up(conversation)
+        while len(self._passed_over) > _KEPT_PASSED_OVER:
+            instance = self._intake.grouping.instances.get(self._passed_over.popitem(last=False)[0])
+            if instance is not None:
+                self._intake.grouping.forget(instance)
 
     def _sum_up(self, conversation: LiveConversation) -> None:
-        self._intake.grouping.forget(conversation.instance)
         self._summaries.append((conversation.summary(), conversation.reader.end()))
         if len(self._summaries) > KEPT_SUMMARIES:
             oldest = self._summaries.popleft()[0]
