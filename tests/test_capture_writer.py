@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from capture_building import Frame, frames_of, pcap
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspector.capture.batch import FrameBatch
+from inspector.capture.batch import I64, U32, FrameBatch
 from inspector.capture.files import open_capture
-from inspector.capture.writer import CaptureWriter
+from inspector.capture.writer import CaptureWriter, _by_length, _Framing, _one_by_one, _packet_blocks, _pcap_records
 from inspector.text.problems import FileProblem
 
 _ENDINGS = [".pcap", ".pcapng", ".dump"]
@@ -174,3 +175,16 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(FileProblem) as full:
             CaptureWriter.create("/dev/full", link_type=1, overwrite=True)
         assert full.value.key == "file.disk_full"
+
+
+@pytest.mark.parametrize("framing", [_pcap_records, _packet_blocks])
+@given(frames=_FRAMES)
+def test_frames_copied_by_length_are_those_copied_one_by_one(
+    framing: Callable[[U32, U32, I64], _Framing], frames: list[Frame]
+) -> None:
+    batch = _batch(frames * 3)
+    captured = batch.captured_bytes.astype(np.int64)
+    around = framing(batch.captured_bytes, batch.wire_bytes, batch.time_ns)
+    assert _by_length(batch.buffer, batch.offset, captured, around) == _one_by_one(
+        batch.buffer, batch.offset, captured, around
+    )

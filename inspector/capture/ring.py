@@ -11,7 +11,7 @@ import struct
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from inspector.capture.batch import FrameBatch
+from inspector.capture.batch import I64, FrameBatch
 from inspector.capture.kernel_frames import VLAN_TAG_BYTES, KernelFrames, frame_batch
 from inspector.capture.packet_socket import SOL_PACKET, link_of
 
@@ -120,14 +120,8 @@ def _request(packet_socket: socket.socket) -> int:
 
 
 def _frames_of_block(block: memoryview, count: int, first: int) -> KernelFrames:
-    """The columns of a block's frames; only the chain of offsets is walked one by one."""
-    words = block.cast("I")
-    positions = [0] * count
-    position = first
-    for index in range(count):
-        positions[index] = position
-        position += words[position >> 2]
-    chain = np.array(positions, np.int64)
+    """The columns of a block's frames."""
+    chain = _chain(block, count, first)
     windows = sliding_window_view(np.frombuffer(block, np.uint8), _FRAME_HEADER.itemsize)
     header = windows[chain].view(_FRAME_HEADER)[:, 0]
     return KernelFrames(
@@ -140,3 +134,20 @@ def _frames_of_block(block: memoryview, count: int, first: int) -> KernelFrames:
         vlan_control=header["vlan_control"].astype(np.uint16),
         vlan_protocol=header["vlan_protocol"],
     )
+
+
+def _chain(block: memoryview, count: int, first: int) -> I64:
+    """Where the frames of a block begin: each tells how far it is to the next, the last one 0."""
+    words = block.cast("I")
+    step = words[first >> 2]
+    even = first + step * np.arange(count, dtype=np.int64)
+    if count > 1 and even[-1] + 4 <= len(block):
+        steps = np.frombuffer(words, np.uint32)[even[:-1] >> 2]
+        if bool((steps == step).all()):  # frames of one size, as in a flood
+            return even
+    positions = [0] * count
+    position = first
+    for index in range(count):
+        positions[index] = position
+        position += words[position >> 2]
+    return np.array(positions, np.int64)

@@ -5,9 +5,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from struct import pack
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from inspector.capture.batch import I64, U32, FrameBatch
 from inspector.text.problems import FileProblem
@@ -34,6 +36,7 @@ _PROBLEMS = {
 _PCAP_RECORD = np.dtype([("seconds", "<u4"), ("fraction", "<u4"), ("captured", "<u4"), ("wire", "<u4")])
 _PACKET_BLOCK = np.dtype([(name, "<u4") for name in ("kind", "length", "interface", "high", "low", "captured", "wire")])
 _BLOCK_END = np.dtype([("padding", "<u4"), ("length", "<u4")])
+_FRAMES_FOR_A_LENGTH = 8  # from so many frames of one length on it pays to copy them at once
 
 
 class CaptureWriter:
@@ -43,7 +46,7 @@ class CaptureWriter:
         self.written = 0  # frames
         self._path = path
         self._descriptor = descriptor
-        self._assemble = _packet_blocks if pcapng else _pcap_records
+        self._framing = _packet_blocks if pcapng else _pcap_records
         self._complete_bytes = 0
 
     @classmethod
@@ -67,10 +70,13 @@ class CaptureWriter:
         """Append the chosen frames of a batch, or all; raises FileProblem, after which the file ends before them."""
         chosen: slice | npt.NDArray[np.intp] = slice(None) if rows is None else rows
         offset, captured = batch.offset[chosen], batch.captured_bytes[chosen]
-        view = memoryview(batch.buffer)
-        frames = [view[start:end] for start, end in zip(offset.tolist(), (offset + captured).tolist(), strict=True)]
-        self._append(self._assemble(frames, captured, batch.wire_bytes[chosen], batch.time_ns[chosen]))
-        self.written += len(frames)
+        if not len(offset):
+            return
+        framing = self._framing(captured, batch.wire_bytes[chosen], batch.time_ns[chosen])
+        lengths = np.unique(captured)
+        put_together = _by_length if len(lengths) * _FRAMES_FOR_A_LENGTH <= len(offset) else _one_by_one
+        self._append(put_together(batch.buffer, offset, captured.astype(np.int64), framing))
+        self.written += len(offset)
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -123,34 +129,64 @@ def _pcapng_header(link_type: int, interface_name: str) -> bytes:
     return section + pack("<IIHHI", 1, length, link_type, 0, _SNAPLEN) + options + pack("<I", length)
 
 
-def _pcap_records(frames: list[memoryview], captured: U32, wire: U32, time_ns: I64) -> bytes:
-    records = np.empty(len(frames), _PCAP_RECORD)
+class _Framing(NamedTuple):
+    """What stands around the frames of a batch, a row of bytes each: of ``ends`` the last ``tail_bytes``."""
+
+    headers: npt.NDArray[np.uint8]
+    ends: npt.NDArray[np.uint8]
+    tail_bytes: I64
+
+
+def _pcap_records(captured: U32, wire: U32, time_ns: I64) -> _Framing:
+    records = np.empty(len(captured), _PCAP_RECORD)
     records["seconds"], records["fraction"] = np.divmod(time_ns.clip(0, _LATEST_PCAP_NS), _NS)
     records["captured"] = captured
     records["wire"] = wire
-    parts: list[bytes | memoryview] = [b""] * (2 * len(frames))
-    parts[0::2] = _each(records)
-    parts[1::2] = frames
-    return b"".join(parts)
+    return _Framing(_bytes_of(records), np.empty((len(captured), 0), np.uint8), np.zeros(len(captured), np.int64))
 
 
-def _packet_blocks(frames: list[memoryview], captured: U32, wire: U32, time_ns: I64) -> bytes:
+def _packet_blocks(captured: U32, wire: U32, time_ns: I64) -> _Framing:
     """Enhanced packet blocks."""
     padding = (-captured.astype(np.int64)) % 4
-    blocks, ends = np.empty(len(frames), _PACKET_BLOCK), np.zeros(len(frames), _BLOCK_END)
+    blocks, ends = np.empty(len(captured), _PACKET_BLOCK), np.zeros(len(captured), _BLOCK_END)
     blocks["kind"], blocks["interface"] = 6, 0
     blocks["length"] = ends["length"] = 32 + captured + padding
     blocks["high"], blocks["low"] = np.divmod(time_ns.clip(0), 2**32)
     blocks["captured"] = captured
     blocks["wire"] = wire
-    parts: list[bytes | memoryview] = [b""] * (3 * len(frames))
-    parts[0::3] = _each(blocks)
-    parts[1::3] = frames
-    parts[2::3] = [end[4 - pad :] for end, pad in zip(_each(ends), padding.tolist(), strict=True)]
+    return _Framing(_bytes_of(blocks), _bytes_of(ends), 4 + padding)
+
+
+def _bytes_of(records: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:
+    return records.view(np.uint8).reshape(len(records), -1)
+
+
+def _one_by_one(buffer: bytes | bytearray | memoryview, offset: I64, captured: I64, framing: _Framing) -> bytes:
+    """The records in their order."""
+    view = memoryview(buffer)
+    parts: list[bytes | memoryview] = [b""] * (3 * len(offset))
+    parts[0::3] = map(bytes, framing.headers)
+    parts[1::3] = [view[start:end] for start, end in zip(offset.tolist(), (offset + captured).tolist(), strict=True)]
+    ends = map(bytes, framing.ends)
+    parts[2::3] = [end[len(end) - tail :] for end, tail in zip(ends, framing.tail_bytes.tolist(), strict=True)]
     return b"".join(parts)
 
 
-def _each(records: npt.NDArray[np.void]) -> list[bytes]:
-    """The bytes of every record."""
-    data, size = records.tobytes(), records.itemsize
-    return [data[start : start + size] for start in range(0, len(data), size)]
+def _by_length(buffer: bytes | bytearray | memoryview, offset: I64, captured: I64, framing: _Framing) -> bytes:
+    """The same; frames of one length are copied at once."""
+    data = np.frombuffer(buffer, np.uint8)
+    header_bytes = framing.headers.shape[1]
+    sizes = header_bytes + captured + framing.tail_bytes
+    starts = np.cumsum(sizes) - sizes
+    records = np.empty(int(sizes.sum()), np.uint8)
+    for length in np.unique(captured).tolist():
+        group = np.flatnonzero(captured == length)
+        size = int(sizes[group[0]])
+        block = np.empty((len(group), size), np.uint8)
+        block[:, :header_bytes] = framing.headers[group]
+        if length:
+            block[:, header_bytes : header_bytes + length] = sliding_window_view(data, length)[offset[group]]
+        tail = size - header_bytes - length
+        block[:, size - tail :] = framing.ends[group][:, framing.ends.shape[1] - tail :]
+        sliding_window_view(records, size, writeable=True)[starts[group]] = block
+    return records.tobytes()
