@@ -158,7 +158,7 @@ def _packet_blocks(captured: U32, wire: U32, time_ns: I64) -> _Framing:
 
 
 def _bytes_of(records: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:
-    return records.view(np.uint8).reshape(len(records), -1)
+    return records.view(np.uint8).reshape(len(records), records.itemsize)
 
 
 def _one_by_one(buffer: bytes | bytearray | memoryview, offset: I64, captured: I64, framing: _Framing) -> bytes:

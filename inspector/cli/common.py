@@ -17,7 +17,7 @@ from inspector.trace.conversation import ConnectionEnd, Conversation
 from inspector.trace.selection import Selection
 from inspector.trace.trace import Trace
 from inspector.views.ladder import LadderOptions
-from inspector.views.table import TableEntry
+from inspector.views.table import TableEntry, plain_lines, table_lines
 
 _READ_WHOLE_PACKETS = 20_000
 _PROGRESS_AFTER_S = 1.0
@@ -110,6 +110,14 @@ def whole_entries(conversations: Iterable[Conversation], connections: Mapping[in
         else TableEntry(conversation)
         for conversation in conversations
     ]
+
+
+def paint_table(painter: Painter, entries: list[TableEntry]) -> None:
+    """The table of conversations; without colours it is put together ten times as fast."""
+    if painter.colored:
+        painter.paint_all(table_lines(entries, painter.width))
+    else:
+        painter.write(plain_lines(entries, painter.width))
 
 
 @contextmanager

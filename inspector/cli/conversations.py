@@ -8,6 +8,7 @@ from inspector.cli.common import (
     chosen_conversations,
     exit_status,
     opened_trace,
+    paint_table,
     selection_of,
     table_entries,
     whole_entries,
@@ -18,7 +19,6 @@ from inspector.session.workers import lines_of, worthwhile
 from inspector.trace.conversation import Conversation
 from inspector.trace.selection import Selection
 from inspector.trace.trace import Trace
-from inspector.views.table import plain_lines, table_lines
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,12 +29,7 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             _write_json(trace, conversations, selection)
         else:
-            entries = table_entries(trace, conversations, selection)
-            painter = painter_for(options)
-            if painter.colored:
-                painter.paint_all(table_lines(entries, painter.width))
-            else:
-                painter.write(plain_lines(entries, painter.width))
+            paint_table(painter_for(options), table_entries(trace, conversations, selection))
         return exit_status(trace)
 
 

@@ -12,6 +12,7 @@ from inspector.cli.common import (
     exit_status,
     ladder_options,
     opened_trace,
+    paint_table,
     selection_of,
     table_entries,
     tell,
@@ -26,7 +27,6 @@ from inspector.trace.trace import Trace
 from inspector.views.ladder import Ladder, LadderOptions, LadderPart, ladders_of
 from inspector.views.layers import boxes, heading
 from inspector.views.line import Line
-from inspector.views.table import table_lines
 
 _MOST_LADDERS = 20
 _PAYLOAD_SHOWN_BYTES = 256
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         conversations = chosen_conversations(trace, options)
         drawing = ladder_options(options, painter)
         if len(conversations) > _MOST_LADDERS:
-            painter.paint_all(table_lines(table_entries(trace, conversations, selection_of(options)), painter.width))
+            paint_table(painter, table_entries(trace, conversations, selection_of(options)))
             tell(say("command.many_ladders", file=options.file))
         elif options.layers:
             _paint_layers(trace, conversations, painter)
