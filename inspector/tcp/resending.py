@@ -5,7 +5,7 @@ The IP identification and the timestamp option tell; where there is neither, the
 """
 
 from collections.abc import Mapping
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from inspector.tcp.findings import Cause
@@ -20,6 +20,7 @@ _LEAST_TIMEOUT_NS = 190_000_000  # of Linux, 200 ms beyond the round trip; a lit
 _LEAST_PATIENCE_NS = 10_000_000  # of RACK's timer, and of clocks
 _PROBE_NS = 250_000_000  # what a probe waits for beyond two round trips: a delayed acknowledgment, and some slack
 _COPY_NS = 1_000_000
+_ANSWERS_READ = 64  # the latest; a hostile capture has any number
 _HALF_IDENTIFICATION, _IDENTIFICATIONS = 1 << 15, 1 << 16
 
 
@@ -104,7 +105,8 @@ def cause_of(
         return Cause.TIMEOUT if segment.time_ns - since.time_ns >= _LEAST_TIMEOUT_NS else Cause.UNKNOWN, None
     if since.flags & SYN and since.payload_bytes and found.answers:
         return Cause.FAST_OPEN_REFUSED, found.answers[0]
-    asking = next((each for each in found.answers if _asks_for(each, segment, past)), None)
+    latest = islice(found.answers, _ANSWERS_READ)
+    asking = next((each for each in latest if _asks_for(each, segment, past)), None)
     if asking is not None and since_answered_ns(asking, segment, own) < _patience_ns(own, peer):
         return Cause.FAST, asking
     elapsed_ns = segment.time_ns - since.time_ns
