@@ -75,7 +75,8 @@ def test_what_shows_no_live_packets_needs_nothing_heavy(words: list[str]) -> Non
 
 
 AREAS = {
-    path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted((PACKAGE / "text").glob("*.toml"))
+    ".".join(path.relative_to(PACKAGE / "text").with_suffix("").parts): tomllib.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((PACKAGE / "text").rglob("*.toml"))
 }
 TEXTS = {f"{area}.{name}": entry for area, entries in AREAS.items() for name, entry in entries.items()}
 KEY = re.compile(rf"({'|'.join(AREAS)})\.[A-Za-z0-9_]+")
@@ -109,7 +110,8 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
             for command, options in COMMANDS.items()
             for name in (names[0].removeprefix("--") for names, _ in options)
             if (command, name) not in _OWN_HELP
-        },
+        }
+        | {"option_lang"},
     },
     "session/doctor.py": {
         "doctor.{name}_{'yes' if present else 'no'}": [f"{name}_{word}" for name in CHECKED for word in ("yes", "no")],
@@ -250,7 +252,7 @@ def test_texts_get_the_parameters_they_take() -> None:
 
 def test_texts_are_whole() -> None:
     for key, entry in TEXTS.items():
-        assert {"en"} <= entry.keys() <= {"en", "en_one"}, key
+        assert {"en"} <= entry.keys() <= {"en", "en_one", "zh"}, key
         for text in entry.values():
             assert text == text.strip(), key
             assert "\n" not in text, key

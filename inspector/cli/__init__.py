@@ -35,6 +35,9 @@ def _run(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         print(f"inspector {__version__}")
         return 0
+    from inspector.cli.language import choose
+
+    arguments = choose(arguments)
     # Objects are many here and hardly ever in cycles: looking for these takes a quarter of the time of a large file.
     gc.set_threshold(100_000, 50, 100)
     # numpy starts a thread a core for linear algebra, of which there is none here.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from inspector.text import say
+from inspector.text.language import Language
 from inspector.text.problems import UsageProblem
 
 _MOST_PORTS = 65_535
@@ -73,6 +74,7 @@ _calls = [
 _layers = _option("--layers", action="store_true")
 _framing = _option("--framing", metavar="SPEC", default="auto")
 _file = _option("file", metavar="FILE|NAME")
+_language = _option("--lang", choices=tuple(Language))  # taken out before: here it is named in the help
 
 COMMANDS: dict[str, list[_Option]] = {
     "watch": [
@@ -216,7 +218,7 @@ def _overview() -> argparse.ArgumentParser:
 
 def _fill(parser: argparse.ArgumentParser, command: str) -> None:
     either: argparse._MutuallyExclusiveGroup | None = None
-    for names, settings in COMMANDS[command]:
+    for names, settings in [*COMMANDS[command], _language]:
         group: argparse._ActionsContainer = parser
         if (command, names[0]) in _EXCLUSIVE:
             group = either = either or parser.add_mutually_exclusive_group()

@@ -1,0 +1,30 @@
+"""The option ``--lang``, which every command takes: it is read before any text is said, that of ``--help`` too."""
+
+from inspector.text import language, say
+from inspector.text.language import Language
+from inspector.text.problems import UsageProblem
+
+_OPTION = "--lang"
+
+
+def choose(arguments: list[str]) -> list[str]:
+    """Speak the language asked for, or that of the environment; returns the arguments without the option.
+
+    What follows ``--`` are programs with options of their own. Raises UsageProblem.
+    """
+    language.speak(language.preferred(language.users_environment()))
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    rest, asked = [], None
+    own = iter(arguments[:end])
+    for argument in own:
+        if argument == _OPTION:
+            asked = next(own, "")
+        elif argument.startswith(f"{_OPTION}="):
+            asked = argument.partition("=")[2]
+        else:
+            rest.append(argument)
+    if asked is not None:
+        if asked not in tuple(Language):
+            raise UsageProblem("cli.unknown_language", language=asked, known=", ".join(Language))
+        language.speak(Language(asked))
+    return rest + arguments[end:]
