@@ -1,6 +1,6 @@
 """The option ``--lang``, which every command takes: it is read before any text is said, that of ``--help`` too."""
 
-from inspector.text import language, say
+from inspector.text import language
 from inspector.text.language import Language
 from inspector.text.problems import UsageProblem
 
