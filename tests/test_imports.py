@@ -15,8 +15,11 @@ from inspector import demos
 from inspector.cli.parser import _OWN_HELP, COMMANDS
 from inspector.decode.checksums import Checksum
 from inspector.decode.protocols import ICMP_ERRORS, icmp_name
+from inspector.explain.reason import Part
+from inspector.explain.rules import RULES
 from inspector.tcp.findings import Cause, Kind
 from inspector.tcp.report import Closing, Opening
+from inspector.tcp.states import Known
 from inspector.text import problems
 from inspector.views.call_words import _EXPLAINED, _POLL_BITS
 from inspector.views.encoding import Encoding
@@ -123,6 +126,11 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         "calls.{call.error}": _EXPLAINED,
         "calls.{name}": _POLL_BITS.values(),
         "calls.{place}": ("to_send", "in_flight", "unread"),
+    },
+    "views/explanation.py": {
+        "reasons.{reason.rule.name}": [rule.name for rule in RULES],
+        "explain.known_{reason.case.known}": [f"known_{known}" for known in Known],
+        "explain.part_{part}": [f"part_{part}" for part in Part],
     },
     "views/labels.py": {
         "icmp.{row.icmp}": ICMP_NAMES,

@@ -136,6 +136,13 @@ COMMANDS: dict[str, list[_Option]] = {
         _json,
         *_drawing,
     ],
+    "explain": [
+        _option("what", nargs="?", metavar="TOPIC|FILE|NAME"),
+        _option("file", nargs="?", metavar="FILE|NAME"),
+        _option("--packet", type=_number(1), metavar="N"),
+        _conversation,
+        *_drawing,
+    ],
     "calls": [_file, _port, _host, _conversation, _json, *_drawing],
     "packets": [_file, _port, _host, _conversation, _json, *_drawing],
     "demo": [

@@ -1,0 +1,67 @@
+"""What a packet changes at both ends: the states of RFC 9293, and what each of them means."""
+
+from collections.abc import Callable, Iterator
+
+from inspector.explain.reason import Case, Part, Rule
+from inspector.explain.scene import Moment
+from inspector.tcp.states import Known, TcpState
+
+_TOPICS = {
+    TcpState.LISTEN: "accept-queue",
+    TcpState.SYN_SENT: "handshake",
+    TcpState.SYN_RECEIVED: "handshake",
+    TcpState.ESTABLISHED: "handshake",
+    TcpState.FIN_WAIT_1: "teardown",
+    TcpState.FIN_WAIT_2: "half-close",
+    TcpState.CLOSE_WAIT: "close-wait",
+    TcpState.CLOSING: "simultaneous",
+    TcpState.LAST_ACK: "teardown",
+    TcpState.TIME_WAIT: "time-wait",
+    TcpState.CLOSED: "teardown",
+}
+
+
+def name_of(state: TcpState) -> str:
+    """The rule for the state that an endpoint comes to: ``to_syn_sent`` ..."""
+    return f"to_{state.lower().replace('-', '_')}"
+
+
+def _coming_to(state: TcpState) -> Callable[[Moment], Iterator[Case]]:
+    def find(m: Moment) -> Iterator[Case]:
+        for move in m.report.transitions if m.report is not None else ():
+            if move.after is state:
+                parameters = {"side": move.side, "before": move.before, "after": move.after, "rule": f"RFC {move.rule}"}
+                yield Case(parameters, (move.cause,) if move.cause != m.row.packet else (), known=move.known)
+
+    return find
+
+
+def arrived(m: Moment) -> Iterator[Case]:
+    """What its receiver came to, as a later packet shows."""
+    if m.report is not None and m.report.expected is not None:
+        for shown_by, move in m.scene.moves_caused_by(m.row.packet):
+            if move.side is m.side.other and shown_by > m.row.packet:
+                parameters = {"side": move.side, "before": move.before, "after": move.after, "packet": shown_by}
+                yield Case(parameters, (shown_by,), known=move.known)
+                return
+
+
+def expected(m: Moment) -> Iterator[Case]:
+    """What its receiver will be in, if it arrives; nothing has shown that."""
+    report = m.report
+    if report is None or report.expected is None:
+        return
+    if not any(move.side is m.side.other for _, move in m.scene.moves_caused_by(m.row.packet)):
+        before = (report.client, report.server)[m.side.other].state
+        parameters = {"side": m.side.other, "before": before, "after": report.expected.state}
+        yield Case(parameters, known=Known.INFERRED)
+
+
+RULES = (
+    *(
+        Rule(name_of(state), Part.CHANGES, topic, "RFC 9293 §3.3.2", _coming_to(state))
+        for state, topic in _TOPICS.items()
+    ),
+    Rule("arrived", Part.CHANGES, "handshake", "RFC 9293 §3.3.2", arrived),
+    Rule("expected", Part.CHANGES, "handshake", "RFC 9293 §3.3.2", expected),
+)

@@ -1,0 +1,288 @@
+"""Why data goes when it goes, and what an ACK means."""
+
+from collections.abc import Iterator
+
+from inspector.explain.reason import Amount, Case, Duration, Numbers, Part, Rule
+from inspector.explain.scene import ACK, FIN, PSH, RST, SYN, URG, Moment
+from inspector.tcp.states import Known
+
+DELAYED_NS = 20_000_000  # Linux holds an ACK back for 40 ms (TCP_DELACK_MIN, net/tcp.h), others up to 500
+_HELD_BACK_MOST_NS = 510_000_000  # RFC 9293 section 3.8.6.3: less than 0.5 s
+_AT_ONCE_NS = 1_000_000
+_WAITED_NS = 5_000_000
+_TELLING = 8  # packets looked at, at the most, on either side of one
+
+
+def is_new_data(m: Moment) -> bool:
+    """Data that its sender sends for the first time."""
+    return bool(m.row.payload_bytes) and m.report is not None and not m.flags & (SYN | RST) and not m.is_resent
+
+
+def data(m: Moment) -> Iterator[Case]:
+    """Which bytes of the stream it carries."""
+    if m.report is not None and m.row.payload_bytes and not m.flags & SYN:
+        start = m.report.relative_seq - 1
+        count = m.row.payload_bytes
+        yield Case({"side": m.side, "count": Amount(count), "start": start, "end": start + count})
+
+
+def data_call(m: Moment) -> Iterator[Case]:
+    """One call gave all of it."""
+    if is_new_data(m) and len(m.sends) == 1:
+        each = m.sends[0]
+        if len(each.packets) == 1:
+            yield Case({"side": m.side, "call": each}, calls=(each,))
+
+
+def data_of_several_packets(m: Moment) -> Iterator[Case]:
+    """One call, several segments."""
+    if is_new_data(m) and len(m.sends) == 1 and len(m.sends[0].packets) > 1:
+        each = m.sends[0]
+        nth = each.packets.index(m.row.packet) + 1
+        parameters = {"side": m.side, "call": each, "nth": nth, "packets": len(each.packets)}
+        yield Case(parameters, each.packets, (each,))
+
+
+def data_of_several_calls(m: Moment) -> Iterator[Case]:
+    """Several calls, one segment."""
+    if is_new_data(m) and len(m.sends) > 1:
+        yield Case({"side": m.side, "calls": len(m.sends)}, calls=tuple(m.sends))
+
+
+def data_unseen_call(m: Moment) -> Iterator[Case]:
+    """Without recorded calls nobody can tell which of them carried it."""
+    if is_new_data(m) and not m.sends and not m.knows_calls(m.side):
+        yield Case({"side": m.side}, known=Known.INFERRED)
+
+
+def nagle(m: Moment) -> Iterator[Case]:
+    """A small segment that was given to the kernel, and left when an ACK came."""
+    released = m.last_peer
+    if not is_new_data(m) or released is None or not _is_small(m) or not released.covers:
+        return
+    earlier = [each for each in released.covers if each.row.payload_bytes]
+    if not earlier or m.since(released) > _AT_ONCE_NS:
+        return
+    for each in m.sends[:1]:
+        waited_ns = m.row.time_ns - each.call.enter_ns
+        if waited_ns > _WAITED_NS and each.call.enter_ns < released.row.time_ns:
+            parameters = {"side": m.side, "time": Duration(waited_ns), "ack": released.row.packet, "call": each}
+            yield Case(parameters, (released.row.packet, earlier[-1].row.packet), (each,), Known.INFERRED)
+
+
+def nagle_or_idle(m: Moment) -> Iterator[Case]:
+    """The same without the calls: Nagle, or a program that only now wrote."""
+    released = m.last_peer
+    if not is_new_data(m) or m.sends or released is None or not _is_small(m) or not released.is_pure_ack:
+        return
+    waiting = [each for each in released.covers if each.row.payload_bytes and not each.flags & SYN]
+    if waiting and m.since(released) < _AT_ONCE_NS and DELAYED_NS < released.since(waiting[-1]) < _HELD_BACK_MOST_NS:
+        parameters = {"side": m.side, "ack": released.row.packet, "time": Duration(released.since(waiting[-1]))}
+        yield Case(parameters, (waiting[-1].row.packet, released.row.packet), known=Known.INFERRED)
+
+
+def _is_small(m: Moment) -> bool:
+    """Less than a whole segment."""
+    mss = _peer_mss(m)
+    return m.row.payload_bytes < (mss - 12 if mss is not None else 536)
+
+
+def _peer_mss(m: Moment) -> int | None:
+    """What the receiver announced in its SYN."""
+    syn = m.scene.syns[m.side.other]
+    return None if syn is None else syn.segment.options.mss
+
+
+def super_segment(m: Moment) -> Iterator[Case]:
+    """Larger than the receiver's MSS: captured before the card cut it up."""
+    if m.report is not None and (mss := _peer_mss(m)) is not None and m.row.payload_bytes > mss and not m.flags & SYN:
+        parameters = {"count": Amount(m.row.payload_bytes), "mss": mss, "pieces": -(-m.row.payload_bytes // mss)}
+        yield Case(parameters, known=Known.INFERRED)
+
+
+def half_window(m: Moment) -> Iterator[Case]:
+    """Linux sends at most half of the largest window that the peer has ever offered (tcp_bound_to_half_wnd)."""
+    if not is_new_data(m) or m.row.payload_bytes < 536:
+        return
+    mss, windows = _peer_mss(m), [each.report.scaled_window for each in _some(m.before(m.side.other)) if each.report]
+    largest = max((window for window in windows if window is not None), default=None)
+    if mss is not None and largest is not None and largest < 2 * mss and 0 <= largest // 2 - m.row.payload_bytes <= 64:
+        yield Case(
+            {"side": m.side, "count": Amount(m.row.payload_bytes), "window": Amount(largest)}, known=Known.INFERRED
+        )
+
+
+def _some(moments: Iterator[Moment]) -> list[Moment]:
+    return [each for each, _ in zip(moments, range(_TELLING), strict=False)]
+
+
+def push(m: Moment) -> Iterator[Case]:
+    """PSH asks to hand the bytes over; it marks no message."""
+    if is_new_data(m) and m.flags & PSH:
+        yield Case({"side": m.side})
+
+
+def urgent(m: Moment) -> Iterator[Case]:
+    """One byte out of band."""
+    if m.flags & URG:
+        yield Case({"side": m.side})
+
+
+def next_number(m: Moment) -> Iterator[Case]:
+    """Which number follows."""
+    if m.report is not None and m.row.payload_bytes and not m.flags & (SYN | FIN):
+        start = m.report.relative_seq
+        yield Case({"start": start, "count": m.row.payload_bytes, "next": start + m.row.payload_bytes})
+
+
+def ack_of_data(m: Moment) -> Iterator[Case]:
+    """The sum that an ACK makes over one segment."""
+    covered = [each for each in m.covers if each.row.payload_bytes]
+    if m.report is not None and len(covered) == 1 and not covered[0].flags & (SYN | FIN):
+        each = covered[0]
+        if (each.segment.seq + each.row.payload_bytes) & 0xFFFFFFFF == m.segment.ack and each.report is not None:
+            numbers = m.report.relative_ack, each.report.relative_seq
+            yield _sum(numbers[0], numbers[1], each)
+
+
+def _sum(ack: int, seq: int, each: Moment) -> Case:
+    packet = each.row.packet
+    return Case({"ack": ack, "seq": seq, "count": each.row.payload_bytes, "packet": packet}, (packet,))
+
+
+def ack_cumulative(m: Moment) -> Iterator[Case]:
+    """One ACK over several segments."""
+    covered = [each for each in m.covers if each.row.payload_bytes]
+    if m.report is not None and len(covered) > 1:
+        packets = tuple(each.row.packet for each in covered)
+        count = Amount(sum(each.row.payload_bytes for each in covered))
+        parameters = {"ack": m.report.relative_ack, "packets": Numbers(packets), "count": count}
+        yield Case(parameters, packets)
+
+
+def pure_ack(m: Moment) -> Iterator[Case]:
+    """An ACK alone: the kernel's, no program sent it."""
+    if m.is_pure_ack and any(each.row.payload_bytes for each in m.covers) and not any(e.flags & SYN for e in m.covers):
+        yield Case({"side": m.side, "peer": m.side.other})
+
+
+def ack_at_once(m: Moment) -> Iterator[Case]:
+    """In the first segments of a connection, and for every second full segment, it is not held back."""
+    asked = _last_data(m)
+    if m.is_pure_ack and asked is not None and m.since(asked) < _AT_ONCE_NS:
+        yield Case({"side": m.side, "time": Duration(m.since(asked))}, (asked.row.packet,))
+
+
+def ack_delayed(m: Moment) -> Iterator[Case]:
+    """Held back in the hope that something goes with it."""
+    asked = _last_data(m)
+    if m.is_pure_ack and asked is not None and DELAYED_NS < m.since(asked) < _HELD_BACK_MOST_NS:
+        parameters = {"side": m.side, "time": Duration(m.since(asked)), "packet": asked.row.packet}
+        yield Case(parameters, (asked.row.packet,), known=Known.INFERRED)
+
+
+def _last_data(m: Moment) -> Moment | None:
+    """The latest segment with data that it is the first to acknowledge."""
+    covered = [each for each in m.covers if each.row.payload_bytes and not each.flags & SYN]
+    return covered[-1] if covered else None
+
+
+def piggyback(m: Moment) -> Iterator[Case]:
+    """Data that acknowledges on the way."""
+    covered = [each for each in m.covers if each.row.payload_bytes]
+    if is_new_data(m) and m.flags & ACK and covered:
+        packets = tuple(each.row.packet for each in covered)
+        yield Case({"side": m.side, "packets": Numbers(packets)}, packets)
+
+
+def received(m: Moment) -> Iterator[Case]:
+    """recv() returned exactly this."""
+    reads = m.receives
+    if m.row.payload_bytes and len(reads) == 1 and reads[0].call.returned == m.row.payload_bytes:
+        each = reads[0]
+        waited = (each.call.exit_ns or 0) - m.row.time_ns
+        if len(each.packets) == 1 and waited >= 0:
+            parameters = {"side": each.side, "call": each, "time": Duration(waited)}
+            yield Case(parameters, calls=(each,))
+
+
+def received_together(m: Moment) -> Iterator[Case]:
+    """One recv() returned the bytes of several segments."""
+    for each in m.receives:
+        if m.report is not None and len(each.packets) > 1 and each.packets[-1] == m.row.packet:
+            parameters = {"side": each.side, "call": each, "packets": Numbers(each.packets)}
+            yield Case(parameters, each.packets, (each,))
+
+
+def received_in_pieces(m: Moment) -> Iterator[Case]:
+    """Several recv() calls, because their buffers were smaller."""
+    reads = m.receives
+    if m.report is not None and len(reads) > 1 and m.row.payload_bytes:
+        yield Case(
+            {"side": m.side.other, "count": Amount(m.row.payload_bytes), "calls": len(reads)}, calls=tuple(reads)
+        )
+
+
+def character_cut(m: Moment) -> Iterator[Case]:
+    """A recv() that ends within a character of UTF-8."""
+    for each in m.receives:
+        data_read, count = each.call.data, each.call.returned or 0
+        if m.report is not None and len(data_read) == count and _ends_within_character(data_read):
+            yield Case({"side": each.side, "call": each}, calls=(each,))
+
+
+def _ends_within_character(data_read: bytes) -> bool:
+    """Whether it is UTF-8 but for an unfinished last character."""
+    try:
+        data_read.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data" and error.start > 0
+    return False
+
+
+def never_read(m: Moment) -> Iterator[Case]:
+    """Its program never asked for these bytes."""
+    if is_new_data(m) and m.knows_calls(m.side.other) and not m.receives and m.covered_by is not None:
+        yield Case({"side": m.side.other, "count": Amount(m.row.payload_bytes)}, known=Known.INFERRED)
+
+
+def data_next(m: Moment) -> Iterator[Case]:
+    """When it was acknowledged."""
+    answer = m.covered_by
+    if is_new_data(m) and answer is not None:
+        yield Case({"answer": answer.row.packet, "time": Duration(answer.since(m))}, (answer.row.packet,))
+
+
+def data_unacknowledged(m: Moment) -> Iterator[Case]:
+    """No ACK for it in the capture."""
+    if is_new_data(m) and m.covered_by is None:
+        yield Case({"peer": m.side.other}, known=Known.UNKNOWN)
+
+
+RULES = (
+    Rule("data", Part.WHAT, "sticky", "RFC 9293 §2.2", data),
+    Rule("pure_ack", Part.WHAT, "cumulative-ack", "RFC 9293 §3.4", pure_ack),
+    Rule("urgent", Part.WHAT, "sticky", "RFC 9293 §3.8.5", urgent),
+    Rule("push", Part.WHAT, "sticky", "RFC 9293 §3.9.1.2", push),
+    Rule("data_call", Part.WHY, "short-read", "send(2)", data_call),
+    Rule("data_of_several_packets", Part.WHY, "mtu-mss", "RFC 9293 §3.7.1", data_of_several_packets),
+    Rule("data_of_several_calls", Part.WHY, "sticky", "RFC 9293 §3.7.4", data_of_several_calls),
+    Rule("data_unseen_call", Part.WHY, "sticky", "RFC 9293 §2.2", data_unseen_call),
+    Rule("nagle", Part.WHY, "nagle", "RFC 9293 §3.7.4", nagle),
+    Rule("nagle_or_idle", Part.WHY, "nagle", "RFC 9293 §3.7.4", nagle_or_idle),
+    Rule("super_segment", Part.WHY, "segmentation-offload", "RFC 9293 §3.7.1", super_segment),
+    Rule("half_window", Part.WHY, "sliding-window", "net/tcp.h tcp_bound_to_half_wnd()", half_window),
+    Rule("ack_at_once", Part.WHY, "delayed-ack", "RFC 9293 §3.8.6.3", ack_at_once),
+    Rule("ack_delayed", Part.WHY, "delayed-ack", "RFC 9293 §3.8.6.3", ack_delayed),
+    Rule("piggyback", Part.WHY, "cumulative-ack", "RFC 9293 §3.8.6.3", piggyback),
+    Rule("next_number", Part.NUMBERS, "sequence-numbers", "RFC 9293 §3.4", next_number),
+    Rule("ack_of_data", Part.NUMBERS, "sequence-numbers", "RFC 9293 §3.4", ack_of_data),
+    Rule("ack_cumulative", Part.NUMBERS, "cumulative-ack", "RFC 9293 §3.4", ack_cumulative),
+    Rule("received", Part.PROGRAMS, "short-read", "recv(2)", received),
+    Rule("received_together", Part.PROGRAMS, "sticky", "RFC 9293 §2.2", received_together),
+    Rule("received_in_pieces", Part.PROGRAMS, "short-read", "recv(2)", received_in_pieces),
+    Rule("character_cut", Part.PROGRAMS, "short-read", "RFC 3629 §3", character_cut),
+    Rule("never_read", Part.PROGRAMS, "reset", "recv(2)", never_read),
+    Rule("data_next", Part.NEXT, "cumulative-ack", "RFC 9293 §3.4", data_next),
+    Rule("data_unacknowledged", Part.NEXT, "rto", "RFC 9293 §3.8.1", data_unacknowledged),
+)

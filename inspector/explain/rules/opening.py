@@ -1,0 +1,312 @@
+"""Why the segments of a handshake are there: SYN, SYN,ACK, the third, refusals and silence."""
+
+from collections.abc import Iterator
+
+from inspector.explain.reason import Case, Duration, Part, Rule
+from inspector.explain.scene import ACK, CWR, ECE, RST, SYN, Moment
+from inspector.tcp.findings import Kind
+from inspector.tcp.segment import Flag
+from inspector.tcp.states import Known, Side
+
+_LOOPBACK_MSS = (65_495, 65_476, 65_483)  # IPv4 (65,535 - 40), IPv6 (65,536 - 60), and as some stacks count it
+_MTU_OF_MSS = {1460: 1500, 1440: 1500}  # what Ethernet allows over IPv4 and IPv6
+_ACCEPTED_LATE_NS = 1_000_000
+
+
+def syn(m: Moment) -> Iterator[Case]:
+    """The first segment of an active opening."""
+    if m.has(SYN, ACK | RST):
+        yield Case({"side": m.side, "seq": m.segment.seq})
+
+
+def syn_call(m: Moment) -> Iterator[Case]:
+    """connect() made it."""
+    if m.has(SYN, ACK | RST) and not m.is_resent:
+        for each in m.calls(m.side, "connect", "connect_ex")[:1]:
+            yield Case({"side": m.side, "call": each}, calls=(each,))
+
+
+def syn_unseen_call(m: Moment) -> Iterator[Case]:
+    """Without recorded calls: nothing else makes a kernel send a SYN."""
+    if m.has(SYN, ACK | RST) and not m.is_resent and not m.calls(m.side, "connect", "connect_ex"):
+        yield Case({"side": m.side}, known=Known.INFERRED)
+
+
+def syn_again(m: Moment) -> Iterator[Case]:
+    """The timer, because nothing answered."""
+    if m.has(SYN, ACK | RST) and m.finding(Kind.RETRANSMISSION):
+        first = next((each for each in m.before(m.side) if each.has(SYN, ACK | RST)), None)
+        if first is not None:
+            answered = any(each.place > first.place for each in m.before(m.side.other))
+            if not answered:
+                parameters = {"side": m.side, "time": Duration(m.since(first)), "first": first.row.packet}
+                yield Case(parameters, (first.row.packet,), known=Known.INFERRED)
+
+
+def syn_unanswered(m: Moment) -> Iterator[Case]:
+    """The last SYN, and still nothing."""
+    if m.has(SYN, ACK | RST) and next(m.after(), None) is None:
+        yield Case({"side": m.side, "peer": m.side.other}, known=Known.UNKNOWN)
+
+
+def syn_next(m: Moment) -> Iterator[Case]:
+    """What answered it."""
+    if not m.has(SYN, ACK | RST):
+        return
+    answer = m.covered_by or next((each for each in m.after() if each.has(RST) and each.side is not m.side), None)
+    if answer is not None:
+        yield Case({"answer": answer.row.packet, "time": Duration(answer.since(m))}, (answer.row.packet,))
+
+
+def syn_ack(m: Moment) -> Iterator[Case]:
+    """The second segment."""
+    if m.has(SYN | ACK) and not m.finding(Kind.SIMULTANEOUS_OPEN):
+        yield Case({"side": m.side, "seq": m.segment.seq, "peer": m.side.other})
+
+
+def syn_ack_kernel(m: Moment) -> Iterator[Case]:
+    """No program sent it: a socket listens."""
+    if not m.has(SYN | ACK) or m.is_resent or m.finding(Kind.SIMULTANEOUS_OPEN):
+        return
+    listens = tuple(
+        each for each in m.scene.calls if each.side is m.side and each.call.name == "listen" and not each.call.error
+    )
+    yield Case({"side": m.side}, calls=listens[-1:], known=Known.SEEN if listens else Known.INFERRED)
+
+
+def syn_ack_again(m: Moment) -> Iterator[Case]:
+    """The timer, or a SYN that came again."""
+    if m.has(SYN | ACK) and m.finding(Kind.RETRANSMISSION):
+        first = next((each for each in m.before(m.side) if each.has(SYN | ACK)), None)
+        if first is not None:
+            parameters = {"side": m.side, "peer": m.side.other, "first": first.row.packet}
+            yield Case(parameters | {"time": Duration(m.since(first))}, (first.row.packet,), known=Known.INFERRED)
+
+
+def syn_acked(m: Moment) -> Iterator[Case]:
+    """The number that acknowledges a SYN."""
+    for each in m.covers:
+        if each.flags & SYN and not m.flags & RST and not each.row.payload_bytes:
+            yield Case({"ack": m.segment.ack, "seq": each.segment.seq, "packet": each.row.packet}, (each.row.packet,))
+            return
+
+
+def third(m: Moment) -> Iterator[Case]:
+    """The segment that completes the handshake."""
+    if m.has(ACK, SYN | RST) and any(each.has(SYN | ACK) for each in m.covers):
+        yield Case({"side": m.side, "peer": m.side.other})
+
+
+def connect_returns(m: Moment) -> Iterator[Case]:
+    """At the SYN,ACK the client's connect() is done."""
+    if not m.has(SYN | ACK) or m.is_resent or m.finding(Kind.SIMULTANEOUS_OPEN):
+        return
+    for asked in m.covers[:1]:
+        for each in asked.calls(asked.side, "connect", "connect_ex")[:1]:
+            call = each.call
+            if call.exit_ns is not None and not call.error:
+                time = Duration(call.exit_ns - call.enter_ns)
+                yield Case({"side": each.side, "call": each, "time": time}, (asked.row.packet,), (each,))
+
+
+def connect_in_progress(m: Moment) -> Iterator[Case]:
+    """The SYN is sent although connect() raised."""
+    if m.has(SYN, ACK | RST):
+        for each in m.calls(m.side, "connect", "connect_ex"):
+            if each.call.error == "EINPROGRESS":
+                yield Case({"side": m.side, "call": each}, calls=(each,))
+
+
+def accept(m: Moment) -> Iterator[Case]:
+    """accept() takes what is complete, and sends nothing."""
+    if m.has(ACK, SYN | RST) and any(each.has(SYN | ACK) for each in m.covers):
+        peer = m.side.other
+        accepts = [each for each in m.scene.calls if each.side is peer and each.call.name == "accept"]
+        own = [each for each in accepts if each.call.remote is not None and each.call.exit_ns is not None]
+        for each in own[:1]:
+            waited = each.call.enter_ns - m.row.time_ns
+            if waited > _ACCEPTED_LATE_NS:
+                yield Case({"side": peer, "call": each, "time": Duration(waited)}, calls=(each,))
+
+
+def accept_pending(m: Moment) -> Iterator[Case]:
+    """Complete before accept(): what the kernel does by itself."""
+    if m.has(ACK, SYN | RST) and any(each.has(SYN | ACK) for each in m.covers):
+        yield Case({"side": m.side.other}, known=Known.INFERRED)
+
+
+def refused(m: Moment) -> Iterator[Case]:
+    """A reset in answer to a SYN: nobody listens."""
+    if m.has(RST | ACK, SYN) and any(each.has(SYN, ACK) for each in m.covers):
+        yield Case({"side": m.side, "peer": m.side.other, "server": m.scene.conversation.server})
+
+
+def refused_numbers(m: Moment) -> Iterator[Case]:
+    """The reset acknowledges the SYN, so that it is believed."""
+    if m.has(RST | ACK, SYN):
+        for each in m.covers:
+            if each.has(SYN, ACK):
+                parameters = {"ack": m.segment.ack, "seq": each.segment.seq, "packet": each.row.packet}
+                yield Case(parameters, (each.row.packet,))
+
+
+def refused_call(m: Moment) -> Iterator[Case]:
+    """What the program is told."""
+    if m.has(RST | ACK, SYN):
+        for each in m.covers:
+            if each.has(SYN, ACK):
+                failed = [call for call in each.calls(each.side, "connect", "connect_ex") if call.call.error]
+                yield Case({"side": each.side}, calls=tuple(failed), known=Known.SEEN if failed else Known.INFERRED)
+
+
+def simultaneous_open(m: Moment) -> Iterator[Case]:
+    """A SYN,ACK of an end that had sent a SYN itself."""
+    if finding := m.finding(Kind.SIMULTANEOUS_OPEN):
+        yield Case({"side": m.side, "first": finding.evidence[0]}, finding.evidence)
+
+
+def fast_open(m: Moment) -> Iterator[Case]:
+    """Data in the SYN."""
+    if m.has(SYN, ACK | RST) and m.row.payload_bytes:
+        yield Case({"side": m.side, "count": m.row.payload_bytes})
+
+
+def fast_open_cookie(m: Moment) -> Iterator[Case]:
+    """A cookie is asked for, or given."""
+    if m.flags & SYN and m.segment.options.fast_open_cookie is not None and not m.row.payload_bytes:
+        yield Case({"side": m.side, "count": len(m.segment.options.fast_open_cookie)})
+
+
+def fast_open_taken(m: Moment) -> Iterator[Case]:
+    """The SYN,ACK acknowledges the data too."""
+    if m.has(SYN | ACK):
+        for each in m.covers:
+            if each.has(SYN, ACK) and each.row.payload_bytes:
+                parameters = {"ack": m.segment.ack, "seq": each.segment.seq, "count": each.row.payload_bytes}
+                yield Case(parameters, (each.row.packet,))
+
+
+def fast_open_refused(m: Moment) -> Iterator[Case]:
+    """The SYN,ACK leaves the data out."""
+    if m.has(SYN | ACK):
+        asked = next((each for each in m.before(m.side.other) if each.has(SYN, ACK)), None)
+        if asked is not None and asked.row.payload_bytes and m.segment.ack == (asked.segment.seq + 1) & 0xFFFFFFFF:
+            yield Case({"side": m.side, "count": asked.row.payload_bytes}, (asked.row.packet,))
+
+
+def mss(m: Moment) -> Iterator[Case]:
+    """The largest segment it wants."""
+    if m.flags & SYN and (size := m.segment.options.mss) in _MTU_OF_MSS:
+        header = _MTU_OF_MSS[size] - size
+        yield Case({"side": m.side, "mss": size, "mtu": _MTU_OF_MSS[size], "headers": header})
+
+
+def mss_loopback(m: Moment) -> Iterator[Case]:
+    """That of loopback, whose MTU is 65,536."""
+    if m.flags & SYN and m.segment.options.mss in _LOOPBACK_MSS:
+        yield Case({"side": m.side, "mss": m.segment.options.mss})
+
+
+def window_scale(m: Moment) -> Iterator[Case]:
+    """By how much later window fields of this side are multiplied."""
+    if m.flags & SYN and (scale := m.segment.options.window_scale) is not None:
+        yield Case({"side": m.side, "scale": scale, "factor": 1 << scale})
+
+
+def window_scale_missing(m: Moment) -> Iterator[Case]:
+    """A SYN without it: neither side scales."""
+    if m.flags & SYN and m.segment.options.window_scale is None and (m.segment.options.mss is not None):
+        yield Case({"side": m.side})
+
+
+def sack_permitted(m: Moment) -> Iterator[Case]:
+    """Only SYNs may say so."""
+    if m.flags & SYN and m.segment.options.sack_permitted:
+        yield Case({"side": m.side})
+
+
+def timestamps(m: Moment) -> Iterator[Case]:
+    """On both SYNs, or not at all."""
+    if m.flags & SYN and m.segment.options.timestamp is not None:
+        yield Case({"side": m.side})
+
+
+def ecn_asked(m: Moment) -> Iterator[Case]:
+    """ECE and CWR in a SYN offer congestion marks."""
+    if m.has(SYN | ECE | CWR, ACK):
+        yield Case({"side": m.side})
+
+
+def ecn_agreed(m: Moment) -> Iterator[Case]:
+    """ECE alone in the SYN,ACK takes the offer."""
+    if m.has(SYN | ACK | ECE, CWR):
+        yield Case({"side": m.side})
+
+
+def reused_ports(m: Moment) -> Iterator[Case]:
+    """The same addresses and ports were a connection before."""
+    if m.finding(Kind.REUSED_PORTS):
+        yield Case({"side": m.side})
+
+
+def never_completed(m: Moment) -> Iterator[Case]:
+    """The last SYN,ACK, with nothing after it."""
+    if m.has(SYN | ACK) and m.covered_by is None and next(m.after(m.side.other), None) is None:
+        yield Case({"peer": m.side.other}, known=Known.UNKNOWN)
+
+
+def opened_at(m: Moment) -> Iterator[Case]:
+    """The round trip that the handshake measures."""
+    if not m.has(ACK, SYN | RST):
+        return
+    for each in m.covers:
+        if each.has(SYN | ACK):
+            asked = next((syn for syn in each.before(m.side) if syn.has(SYN, ACK)), None)
+            if asked is not None:
+                yield Case({"time": Duration(m.since(asked)), "first": asked.row.packet}, (asked.row.packet,))
+
+
+def itself(m: Moment) -> Iterator[Case]:
+    """A socket connected to its own port."""
+    conversation = m.scene.conversation
+    if m.has(SYN, Flag.ACK) and conversation.client == conversation.server and m.side is Side.CLIENT:
+        yield Case({"server": conversation.server})
+
+
+RULES = (
+    Rule("syn", Part.WHAT, "handshake", "RFC 9293 §3.5", syn),
+    Rule("syn_ack", Part.WHAT, "handshake", "RFC 9293 §3.5", syn_ack),
+    Rule("third", Part.WHAT, "handshake", "RFC 9293 §3.5", third),
+    Rule("refused", Part.WHAT, "refused-or-timeout", "RFC 9293 §3.5.2", refused),
+    Rule("simultaneous_open", Part.WHAT, "simultaneous", "RFC 9293 §3.5", simultaneous_open),
+    Rule("itself", Part.WHAT, "simultaneous", "RFC 9293 §3.5", itself),
+    Rule("fast_open", Part.WHAT, "fast-open", "RFC 7413 §3", fast_open),
+    Rule("fast_open_cookie", Part.WHAT, "fast-open", "RFC 7413 §4.1.1", fast_open_cookie),
+    Rule("syn_call", Part.WHY, "handshake", "connect(2)", syn_call),
+    Rule("syn_unseen_call", Part.WHY, "handshake", "RFC 9293 §3.10.1", syn_unseen_call),
+    Rule("syn_again", Part.WHY, "refused-or-timeout", "RFC 6298 §2", syn_again),
+    Rule("syn_ack_kernel", Part.WHY, "accept-queue", "listen(2)", syn_ack_kernel),
+    Rule("syn_ack_again", Part.WHY, "rto", "RFC 9293 §3.8.1", syn_ack_again),
+    Rule("reused_ports", Part.WHY, "time-wait", "RFC 9293 §3.6.1", reused_ports),
+    Rule("syn_acked", Part.NUMBERS, "sequence-numbers", "RFC 9293 §3.4", syn_acked),
+    Rule("refused_numbers", Part.NUMBERS, "refused-or-timeout", "RFC 9293 §3.10.7.1", refused_numbers),
+    Rule("fast_open_taken", Part.NUMBERS, "fast-open", "RFC 7413 §3", fast_open_taken),
+    Rule("fast_open_refused", Part.NUMBERS, "fast-open", "RFC 7413 §3", fast_open_refused),
+    Rule("mss", Part.NUMBERS, "mtu-mss", "RFC 9293 §3.7.1", mss),
+    Rule("mss_loopback", Part.NUMBERS, "mtu-mss", "RFC 9293 §3.7.1", mss_loopback),
+    Rule("window_scale", Part.NUMBERS, "window-scale", "RFC 7323 §2.2", window_scale),
+    Rule("window_scale_missing", Part.NUMBERS, "window-scale", "RFC 7323 §2.2", window_scale_missing),
+    Rule("sack_permitted", Part.NUMBERS, "fast-retransmit", "RFC 2018 §2", sack_permitted),
+    Rule("timestamps", Part.NUMBERS, "rto", "RFC 7323 §3.2", timestamps),
+    Rule("ecn_asked", Part.NUMBERS, "ecn", "RFC 3168 §6.1.1", ecn_asked),
+    Rule("ecn_agreed", Part.NUMBERS, "ecn", "RFC 3168 §6.1.1", ecn_agreed),
+    Rule("opened_at", Part.NUMBERS, "handshake", "RFC 9293 §3.5", opened_at),
+    Rule("connect_returns", Part.PROGRAMS, "handshake", "connect(2)", connect_returns),
+    Rule("connect_in_progress", Part.PROGRAMS, "non-blocking", "connect(2)", connect_in_progress),
+    Rule("refused_call", Part.PROGRAMS, "refused-or-timeout", "connect(2)", refused_call),
+    Rule("accept_pending", Part.PROGRAMS, "accept-queue", "listen(2)", accept_pending),
+    Rule("accept", Part.PROGRAMS, "accept-queue", "accept(2)", accept),
+    Rule("syn_next", Part.NEXT, "handshake", "RFC 9293 §3.5", syn_next),
+    Rule("syn_unanswered", Part.NEXT, "refused-or-timeout", "RFC 9293 §3.8.3", syn_unanswered),
+    Rule("never_completed", Part.NEXT, "handshake", "RFC 9293 §3.5", never_completed),
+)

@@ -1,0 +1,102 @@
+"""Reasons in words: one packet explained in full, or in short below its row of a ladder."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from inspector.calls.matching import SidedCall
+from inspector.explain.reason import Amount, Duration, Numbers, Reason
+from inspector.explain.scene import Scene
+from inspector.tcp.states import Side
+from inspector.text import say
+from inspector.views.call_words import asked
+from inspector.views.ladder_layout import rule, wrapped
+from inspector.views.line import Line, Span, line_of
+from inspector.views.phases import side_name
+from inspector.views.quantities import data_bytes, duration
+
+_WIDEST = 100  # longer lines are hard to read
+_CALL_CELLS = 48
+_NUMBERS_TOLD = 6
+_INDENT = "  "
+
+
+def sentence(reason: Reason) -> str:
+    """What it says, in the language spoken."""
+    words = {name: _worded(value) for name, value in reason.case.parameters.items()}
+    text = say(f"reasons.{reason.rule.name}", **words)
+    return f"T{text[1:]}" if text.startswith("the ") else text
+
+
+def marks(reason: Reason) -> str:
+    """How it is known, and who wrote the rule."""
+    return f"{say(f'explain.known_{reason.case.known}')} · {reason.rule.source}"
+
+
+def evidence(reason: Reason) -> str:
+    """The same, with the packets and calls that it rests on, and the topic that tells more."""
+    packets = tuple(sorted({reason.packet, *reason.case.packets}))
+    parts = [
+        say(f"explain.known_{reason.case.known}"),
+        say("explain.evidence_packets", packets=_worded(Numbers(packets)), count=len(packets)),
+        *(_worded(each) for each in reason.case.calls[:_NUMBERS_TOLD]),
+        reason.rule.source,
+        f"inspector explain {reason.rule.topic}",
+    ]
+    return " · ".join(parts)
+
+
+def packet_page(scene: Scene, packet: int, reasons: Sequence[Reason], width: int) -> Iterator[Line]:
+    """One packet explained, by the questions that a learner asks."""
+    yield from _heading(scene, packet, width)
+    for part, own in groupby(reasons, key=lambda reason: reason.rule.part):
+        yield line_of(rule(say(f"explain.part_{part}"), "", width))
+        for reason in own:
+            yield from _indented(f"· {sentence(reason)}", "", "  ", width)
+            yield from _indented(evidence(reason), "legend", "    ", width, first="    ")
+    if not reasons:
+        yield line_of([Span(say("explain.nothing_known"), "legend")])
+
+
+def below_row(reasons: Sequence[Reason], width: int) -> Iterator[Line]:
+    """The reasons of a packet in short, to stand below its row."""
+    for reason in reasons:
+        text = f"· {sentence(reason)} [{marks(reason)}]"
+        yield from _indented(text, "note", "       ", width, first="     ")
+
+
+def _heading(scene: Scene, packet: int, width: int) -> Iterator[Line]:
+    conversation, row = scene.conversation, scene.moment(packet).row
+    ends = conversation.client, conversation.server
+    text = say(
+        "explain.heading",
+        packet=packet,
+        protocol=conversation.protocol,
+        conversation=conversation.number,
+        sender=side_name(Side(row.side)),
+        source=ends[row.side],
+        destination=ends[row.side.other],
+        bytes=data_bytes(row.frame_bytes),
+    )
+    yield from _indented(text, "head", _INDENT, width)
+
+
+def _indented(text: str, style: str, indent: str, width: int, *, first: str = "") -> Iterator[Line]:
+    room = min(width, _WIDEST) - len(indent)
+    for at, words in enumerate(wrapped(text.split(" "), room, " ")):
+        yield line_of([Span(indent if at else first), Span(words, style)])
+
+
+def _worded(value: object) -> str:
+    """A parameter in the words of the language, or in units that fit."""
+    if isinstance(value, Side):
+        return side_name(value)
+    if isinstance(value, SidedCall):
+        return asked(value.call, _CALL_CELLS)
+    if isinstance(value, Duration):
+        return duration(value)
+    if isinstance(value, Amount):
+        return data_bytes(value)
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        shown = [_worded(each) for each in value[:_NUMBERS_TOLD]]
+        return ", ".join([*shown, "…"] if len(value) > len(shown) else shown)
+    return str(value)
