@@ -12,6 +12,7 @@ from inspector.trace.calls import conversation_calls
 from inspector.trace.trace import Trace
 from inspector.views.explanation import packet_page
 
+_WHOLE_PAYLOAD_BYTES = 1 << 20  # of larger conversations only the beginning of each payload is looked at
 _PAYLOAD_SHOWN_BYTES = 256
 
 
@@ -31,5 +32,6 @@ def run(options: argparse.Namespace) -> int:
 def read_scene(trace: Trace, number: int, calls: CallIndex) -> Scene:
     """A conversation with all its packets and calls."""
     conversation = trace.conversation(number)
-    rows, end = trace.rows(number, _PAYLOAD_SHOWN_BYTES)
+    limit = None if conversation.payload_bytes <= _WHOLE_PAYLOAD_BYTES else _PAYLOAD_SHOWN_BYTES
+    rows, end = trace.rows(number, limit)
     return Scene(conversation, rows, end, conversation_calls(calls, conversation, rows))

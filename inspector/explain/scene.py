@@ -62,6 +62,14 @@ class Scene:
         return self._acknowledgments[1]
 
     @cached_property
+    def fastest_ns(self) -> tuple[int, int]:
+        """By side, the shortest time from a segment of the other side to the ACK that covers it."""
+        times: tuple[list[int], list[int]] = ([], [])
+        for place, answer in self.acknowledged_by.items():
+            times[self.rows[answer].side].append(self.rows[answer].time_ns - self.rows[place].time_ns)
+        return min(times[0], default=0), min(times[1], default=0)
+
+    @cached_property
     def syns(self) -> "tuple[Moment | None, Moment | None]":
         """The first SYN of each side."""
         return self._first(SYN)
@@ -75,6 +83,16 @@ class Scene:
     def recorded(self) -> frozenset[Side]:
         """The sides whose program's calls were recorded."""
         return frozenset(each.side for each in self.calls if each.call.remote is not None)
+
+    @cached_property
+    def knows_traffic(self) -> bool:
+        """Whether any bytes were sent or received by recorded calls."""
+        return any(each.offsets is not None for each in self.calls)
+
+    @property
+    def is_itself(self) -> bool:
+        """A socket connected to itself: each packet is of both sides."""
+        return self.conversation.client == self.conversation.server
 
     def _first(self, flag: int) -> "tuple[Moment | None, Moment | None]":
         client, server = (
@@ -217,6 +235,11 @@ class Moment:
         return [Moment(self.scene, place) for place in self.scene.acknowledged.get(self.place, ())]
 
     @property
+    def covers_data(self) -> list["Moment"]:
+        """Those of them that carried their data for the first time, SYNs left out."""
+        return [each for each in self.covers if each.row.payload_bytes and not each.flags & SYN and not each.is_resent]
+
+    @property
     def covered_by(self) -> "Moment | None":
         """The first ACK that covers it."""
         place = self.scene.acknowledged_by.get(self.place)
@@ -232,6 +255,11 @@ class Moment:
         return [each for each in linked if each.side is side and (not names or each.call.name in names)]
 
     @property
+    def fastest_ns(self) -> int:
+        """The fastest answer of its sender to anything: how long the way takes when nothing is held back."""
+        return self.scene.fastest_ns[self.side]
+
+    @property
     def sends(self) -> list[SidedCall]:
         """The sending calls whose bytes it carries."""
         return self.calls(self.side, *SENDING)
@@ -244,6 +272,10 @@ class Moment:
     def knows_calls(self, side: Side) -> bool:
         """Whether the calls of a side's program were recorded."""
         return side in self.scene.recorded
+
+    def knows_reads(self, side: Side) -> bool:
+        """Whether what a side read was recorded: of TLS connections it is not, though they are opened and closed."""
+        return side in self.scene.recorded and self.scene.knows_traffic
 
 
 def length_of(segment: Segment) -> int:

@@ -1,5 +1,6 @@
 """Reasons in words: one packet explained in full, or in short below its row of a ladder."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -14,6 +15,7 @@ from inspector.views.line import Line, Span, line_of
 from inspector.views.phases import side_name
 from inspector.views.quantities import data_bytes, duration
 
+_SENTENCE_BEGINS = re.compile(r"(^|[.] )the ")
 _WIDEST = 100  # longer lines are hard to read
 _CALL_CELLS = 48
 _NUMBERS_TOLD = 6
@@ -24,7 +26,7 @@ def sentence(reason: Reason) -> str:
     """What it says, in the language spoken."""
     words = {name: _worded(value) for name, value in reason.case.parameters.items()}
     text = say(f"reasons.{reason.rule.name}", **words)
-    return f"T{text[1:]}" if text.startswith("the ") else text
+    return _SENTENCE_BEGINS.sub(r"\1The ", text)
 
 
 def marks(reason: Reason) -> str:

@@ -49,9 +49,10 @@ def arrived(m: Moment) -> Iterator[Case]:
 def expected(m: Moment) -> Iterator[Case]:
     """What its receiver will be in, if it arrives; nothing has shown that."""
     report = m.report
-    if report is None or report.expected is None:
+    if report is None or report.expected is None or m.covered_by is not None or m.scene.is_itself:
         return
-    if not any(move.side is m.side.other for _, move in m.scene.moves_caused_by(m.row.packet)):
+    told_otherwise = any(row.notice is not None and row.notice.about == m.row.packet for row in m.scene.rows)
+    if not told_otherwise and not any(move.side is m.side.other for _, move in m.scene.moves_caused_by(m.row.packet)):
         before = (report.client, report.server)[m.side.other].state
         parameters = {"side": m.side.other, "before": before, "after": report.expected.state}
         yield Case(parameters, known=Known.INFERRED)

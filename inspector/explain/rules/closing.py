@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from inspector.calls.matching import EXIT, SidedCall
 from inspector.explain.reason import Amount, Case, Duration, Part, Rule
-from inspector.explain.rules.data import DELAYED_NS
 from inspector.explain.scene import ACK, FIN, RST, SYN, Moment
 from inspector.tcp.findings import Kind
 from inspector.tcp.states import Known, TcpState
@@ -78,13 +77,6 @@ def fin_ack_alone(m: Moment) -> Iterator[Case]:
         yield Case({"side": m.side}, (fins[0].row.packet,), known=Known.INFERRED)
 
 
-def fin_ack_late(m: Moment) -> Iterator[Case]:
-    """The ACK of a FIN may be held back like any other."""
-    for each in m.covers:
-        if m.is_pure_ack and each.flags & FIN and m.since(each) > DELAYED_NS and not each.is_resent:
-            yield Case({"side": m.side, "time": Duration(m.since(each))}, (each.row.packet,), known=Known.INFERRED)
-
-
 def _has_closed(m: Moment) -> bool:
     """Whether its sender had sent a FIN before."""
     own = m.scene.fins[m.side]
@@ -119,9 +111,19 @@ def last_ack(m: Moment) -> Iterator[Case]:
 def half_closed_data(m: Moment) -> Iterator[Case]:
     """Data after the other side's FIN: the other direction is open."""
     if m.row.payload_bytes and m.report is not None and not m.flags & (SYN | RST) and not m.is_resent:
-        theirs = m.scene.fins[m.side.other]
-        if theirs is not None and theirs.place < m.place:
+        theirs, answer = m.scene.fins[m.side.other], next(m.after(m.side.other), None)
+        if theirs is not None and theirs.place < m.place and not (answer is not None and answer.flags & RST):
             yield Case({"side": m.side, "peer": m.side.other, "packet": theirs.row.packet}, (theirs.row.packet,))
+
+
+def data_to_closed(m: Moment) -> Iterator[Case]:
+    """Data for a side that had closed: its FIN did not say whether it would still read."""
+    if m.row.payload_bytes and m.report is not None and not m.flags & (SYN | RST):
+        theirs, answer = m.scene.fins[m.side.other], next(m.after(m.side.other), None)
+        if theirs is not None and theirs.place < m.place and answer is not None and answer.flags & RST:
+            packets = theirs.row.packet, answer.row.packet
+            parameters = {"side": m.side, "peer": m.side.other, "packet": packets[0], "answer": packets[1]}
+            yield Case(parameters, packets)
 
 
 def end_of_stream(m: Moment) -> Iterator[Case]:
@@ -156,7 +158,7 @@ def time_wait(m: Moment) -> Iterator[Case]:
 
 def close_wait(m: Moment) -> Iterator[Case]:
     """The other side's FIN never came."""
-    if not m.has(FIN, SYN | RST) or m.scene.fins[m.side.other] is not None or any(e.flags & RST for e in m.after()):
+    if not m.has(FIN, SYN | RST) or m.scene.fins[m.side.other] is not None or _is_cut_short(m):
         return
     last_ns = m.scene.rows[-1].time_ns
     yield Case({"side": m.side, "peer": m.side.other, "time": Duration(last_ns - m.row.time_ns)}, known=Known.UNKNOWN)
@@ -170,8 +172,13 @@ def fin_next(m: Moment) -> Iterator[Case]:
 
 def fin_unacknowledged(m: Moment) -> Iterator[Case]:
     """No ACK for it in the capture."""
-    if m.has(FIN, SYN | RST) and m.covered_by is None and not any(each.flags & RST for each in m.after()):
+    if m.has(FIN, SYN | RST) and m.covered_by is None and not _is_cut_short(m):
         yield Case({"peer": m.side.other}, known=Known.UNKNOWN)
+
+
+def _is_cut_short(m: Moment) -> bool:
+    """Whether nothing is missing after it: a reset ends the connection, or it is one socket's with itself."""
+    return m.scene.is_itself or any(each.flags & RST for each in m.after())
 
 
 def is_abort(m: Moment) -> bool:
@@ -187,7 +194,7 @@ def reset(m: Moment) -> Iterator[Case]:
 
 def reset_unread(m: Moment) -> Iterator[Case]:
     """Closed with bytes in the receive buffer."""
-    if is_abort(m) and m.knows_calls(m.side):
+    if is_abort(m) and m.knows_reads(m.side):
         unread = _unread(m)
         closing = tuple(each for each in (*_closing_calls(m), *m.calls(m.side, EXIT)))
         if unread > 0 and closing:
@@ -259,20 +266,48 @@ def reset_gives_up(m: Moment) -> Iterator[Case]:
         yield Case({"side": m.side, "tries": len(tried)}, tuple(reversed(tried)), known=Known.INFERRED)
 
 
+def reset_of_gone(m: Moment) -> Iterator[Case]:
+    """The connection was no more: it had been reset before."""
+    if is_abort(m):
+        first = next((each for each in m.before(m.side) if each.flags & RST), None)
+        if first is not None:
+            yield Case({"side": m.side, "packet": first.row.packet}, (first.row.packet,))
+
+
+def reset_not_accepted(m: Moment) -> Iterator[Case]:
+    """The listener went before accept() had taken this connection."""
+    if not is_abort(m) or m.knows_calls(m.side):
+        return
+    listens = [each for each in m.scene.calls if each.side is m.side and each.call.name in ("listen", "close", EXIT)]
+    if any(each.call.name == "listen" for each in listens):
+        yield Case({"side": m.side}, calls=tuple(listens[-1:]), known=Known.INFERRED)
+
+
 def reset_unseen_reason(m: Moment) -> Iterator[Case]:
-    """Two causes are possible, and what would tell them apart."""
-    others = (reset_unread, reset_linger, reset_after_close, reset_gives_up, fin_exit)
-    if is_abort(m) and not any(True for other in others for _ in other(m)):
+    """Several causes are possible, and what would tell them apart."""
+    if is_abort(m) and not any(True for reason in _REASONS_OF_RESETS for _ in reason(m)):
         yield Case({"side": m.side}, known=Known.UNKNOWN)
 
 
 def reset_lost(m: Moment) -> Iterator[Case]:
     """What the sender of the reset had not been told is gone with it."""
-    if is_abort(m):
+    if is_abort(m) and not _program_had_closed(m):
         failed = [each for each in m.scene.calls if each.side is not m.side and each.call.error in _AFTER_RESET]
         late = [each for each in failed if (each.call.exit_ns or 0) >= m.row.time_ns]
         known = Known.SEEN if late else Known.INFERRED
         yield Case({"side": m.side.other}, calls=tuple(late[:1]), known=known)
+
+
+def reset_unnoticed(m: Moment) -> Iterator[Case]:
+    """Its program had closed: there is nobody to be told."""
+    if is_abort(m) and (closing := _program_had_closed(m)):
+        yield Case({"side": m.side.other}, calls=closing[:1])
+
+
+def _program_had_closed(m: Moment) -> tuple[SidedCall, ...]:
+    """The call with which the other side's program had closed its socket before this packet."""
+    closing = (each for each in m.scene.calls if each.side is m.side.other and each.call.name in ("close", EXIT))
+    return tuple(each for each in closing if each.call.remote is not None and each.call.enter_ns < m.row.time_ns)
 
 
 def broken_pipe(m: Moment) -> Iterator[Case]:
@@ -284,11 +319,22 @@ def broken_pipe(m: Moment) -> Iterator[Case]:
                 return
 
 
+_REASONS_OF_RESETS = (
+    reset_unread,
+    reset_linger,
+    reset_after_close,
+    reset_gives_up,
+    reset_of_gone,
+    reset_not_accepted,
+    fin_exit,
+)
+
 RULES = (
     Rule("fin", Part.WHAT, "teardown", "RFC 9293 §3.6", fin),
     Rule("fin_second", Part.WHAT, "teardown", "RFC 9293 §3.6", fin_second),
     Rule("last_ack", Part.WHAT, "teardown", "RFC 9293 §3.6", last_ack),
     Rule("half_closed_data", Part.WHAT, "half-close", "RFC 9293 §3.6.1", half_closed_data),
+    Rule("data_to_closed", Part.WHAT, "reset", "RFC 9293 §3.6", data_to_closed),
     Rule("reset", Part.WHAT, "reset", "RFC 9293 §3.5.2", reset),
     Rule("fin_call", Part.WHY, "teardown", "RFC 9293 §3.10.4", fin_call),
     Rule("fin_exit", Part.WHY, "teardown", "RFC 9293 §3.10.4", fin_exit),
@@ -296,11 +342,12 @@ RULES = (
     Rule("fin_merged", Part.WHY, "teardown", "RFC 9293 §3.6", fin_merged),
     Rule("fin_crosses", Part.WHY, "simultaneous", "RFC 9293 §3.6", fin_crosses),
     Rule("fin_ack_alone", Part.WHY, "close-wait", "RFC 9293 §3.6", fin_ack_alone),
-    Rule("fin_ack_late", Part.WHY, "delayed-ack", "RFC 9293 §3.8.6.3", fin_ack_late),
     Rule("reset_unread", Part.WHY, "reset", "RFC 9293 §3.6.1", reset_unread),
     Rule("reset_linger", Part.WHY, "reset", "socket(7)", reset_linger),
     Rule("reset_after_close", Part.WHY, "reset", "RFC 9293 §3.5.2", reset_after_close),
     Rule("reset_gives_up", Part.WHY, "keep-alive", "RFC 9293 §3.8.3", reset_gives_up),
+    Rule("reset_of_gone", Part.WHY, "reset", "RFC 9293 §3.5.2", reset_of_gone),
+    Rule("reset_not_accepted", Part.WHY, "accept-queue", "listen(2)", reset_not_accepted),
     Rule("reset_unseen_reason", Part.WHY, "reset", "RFC 9293 §3.5.2", reset_unseen_reason),
     Rule("fin_takes_number", Part.NUMBERS, "sequence-numbers", "RFC 9293 §3.4", fin_takes_number),
     Rule("fin_acked", Part.NUMBERS, "sequence-numbers", "RFC 9293 §3.4", fin_acked),
@@ -309,6 +356,7 @@ RULES = (
     Rule("end_of_stream_expected", Part.PROGRAMS, "end-of-stream", "recv(2)", end_of_stream_expected),
     Rule("time_wait", Part.PROGRAMS, "time-wait", "RFC 9293 §3.6.1", time_wait),
     Rule("reset_lost", Part.PROGRAMS, "reset", "RFC 9293 §3.10.7.4", reset_lost),
+    Rule("reset_unnoticed", Part.PROGRAMS, "reset", "RFC 9293 §3.10.7.1", reset_unnoticed),
     Rule("broken_pipe", Part.PROGRAMS, "reset", "send(2)", broken_pipe),
     Rule("fin_next", Part.NEXT, "teardown", "RFC 9293 §3.6", fin_next),
     Rule("fin_unacknowledged", Part.NEXT, "teardown", "RFC 9293 §3.6", fin_unacknowledged),

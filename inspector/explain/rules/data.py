@@ -1,15 +1,19 @@
 """Why data goes when it goes, and what an ACK means."""
 
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 
+from inspector.calls.matching import SidedCall
 from inspector.explain.reason import Amount, Case, Duration, Numbers, Part, Rule
-from inspector.explain.scene import ACK, FIN, PSH, RST, SYN, URG, Moment
+from inspector.explain.scene import FIN, PSH, RST, SYN, URG, Moment
+from inspector.tcp.findings import Kind
 from inspector.tcp.states import Known
 
-DELAYED_NS = 20_000_000  # Linux holds an ACK back for 40 ms (TCP_DELACK_MIN, net/tcp.h), others up to 500
+_DELAYED_NS = 20_000_000  # Linux holds an ACK back for 40 ms (TCP_DELACK_MIN, net/tcp.h), others up to 500
 _HELD_BACK_MOST_NS = 510_000_000  # RFC 9293 section 3.8.6.3: less than 0.5 s
 _AT_ONCE_NS = 1_000_000
 _WAITED_NS = 5_000_000
+_CONTINUES = 0x80  # the upper two bits of every byte of a character but its first, RFC 3629 section 3
 _TELLING = 8  # packets looked at, at the most, on either side of one
 
 
@@ -20,9 +24,19 @@ def is_new_data(m: Moment) -> bool:
 
 def data(m: Moment) -> Iterator[Case]:
     """Which bytes of the stream it carries."""
+    if m.scene.syns[m.side] is not None:
+        yield from _bytes_of_stream(m)
+
+
+def data_midstream(m: Moment) -> Iterator[Case]:
+    """The same, where the stream's beginning was not captured."""
+    if m.scene.syns[m.side] is None:
+        yield from _bytes_of_stream(m)
+
+
+def _bytes_of_stream(m: Moment) -> Iterator[Case]:
     if m.report is not None and m.row.payload_bytes and not m.flags & SYN:
-        start = m.report.relative_seq - 1
-        count = m.row.payload_bytes
+        start, count = m.report.relative_seq - 1, m.row.payload_bytes
         yield Case({"side": m.side, "count": Amount(count), "start": start, "end": start + count})
 
 
@@ -30,17 +44,24 @@ def data_call(m: Moment) -> Iterator[Case]:
     """One call gave all of it."""
     if is_new_data(m) and len(m.sends) == 1:
         each = m.sends[0]
-        if len(each.packets) == 1:
+        if len(_first_copies(m, each)) == 1:
             yield Case({"side": m.side, "call": each}, calls=(each,))
+
+
+def _first_copies(m: Moment, each: SidedCall) -> tuple[int, ...]:
+    """The packets that carried a call's bytes for the first time."""
+    return tuple(packet for packet in each.packets if not m.scene.moment(packet).is_resent)
 
 
 def data_of_several_packets(m: Moment) -> Iterator[Case]:
     """One call, several segments."""
-    if is_new_data(m) and len(m.sends) == 1 and len(m.sends[0].packets) > 1:
+    if is_new_data(m) and len(m.sends) == 1:
         each = m.sends[0]
-        nth = each.packets.index(m.row.packet) + 1
-        parameters = {"side": m.side, "call": each, "nth": nth, "packets": len(each.packets)}
-        yield Case(parameters, each.packets, (each,))
+        packets = _first_copies(m, each)
+        if len(packets) > 1:
+            nth = packets.index(m.row.packet) + 1
+            parameters = {"side": m.side, "call": each, "nth": nth, "packets": len(packets)}
+            yield Case(parameters, packets, (each,))
 
 
 def data_of_several_calls(m: Moment) -> Iterator[Case]:
@@ -60,12 +81,12 @@ def nagle(m: Moment) -> Iterator[Case]:
     released = m.last_peer
     if not is_new_data(m) or released is None or not _is_small(m) or not released.covers:
         return
-    earlier = [each for each in released.covers if each.row.payload_bytes]
-    if not earlier or m.since(released) > _AT_ONCE_NS:
+    earlier = released.covers_data
+    if not earlier or m.since(released) > _AT_ONCE_NS or _was_stopped(earlier[-1], released):
         return
     for each in m.sends[:1]:
         waited_ns = m.row.time_ns - each.call.enter_ns
-        if waited_ns > _WAITED_NS and each.call.enter_ns < released.row.time_ns:
+        if len(_first_copies(m, each)) == 1 and waited_ns > _WAITED_NS and each.call.enter_ns < released.row.time_ns:
             parameters = {"side": m.side, "time": Duration(waited_ns), "ack": released.row.packet, "call": each}
             yield Case(parameters, (released.row.packet, earlier[-1].row.packet), (each,), Known.INFERRED)
 
@@ -75,10 +96,20 @@ def nagle_or_idle(m: Moment) -> Iterator[Case]:
     released = m.last_peer
     if not is_new_data(m) or m.sends or released is None or not _is_small(m) or not released.is_pure_ack:
         return
-    waiting = [each for each in released.covers if each.row.payload_bytes and not each.flags & SYN]
-    if waiting and m.since(released) < _AT_ONCE_NS and DELAYED_NS < released.since(waiting[-1]) < _HELD_BACK_MOST_NS:
-        parameters = {"side": m.side, "ack": released.row.packet, "time": Duration(released.since(waiting[-1]))}
+    waiting = released.covers_data
+    if not waiting or not _is_small(waiting[-1]) or _was_stopped(waiting[-1], released):
+        return
+    waited_ns = released.since(waiting[-1])
+    if m.since(released) < _AT_ONCE_NS and _DELAYED_NS < waited_ns - released.fastest_ns < _HELD_BACK_MOST_NS:
+        parameters = {"side": m.side, "ack": released.row.packet, "time": Duration(waited_ns)}
         yield Case(parameters, (waiting[-1].row.packet, released.row.packet), known=Known.INFERRED)
+
+
+def _was_stopped(sent: Moment, released: Moment) -> bool:
+    """Whether the window, not Nagle, kept the sender from sending on."""
+    before = released.last_own
+    closed = before is not None and before.report is not None and not before.segment.window
+    return closed or sent.finding(Kind.WINDOW_FULL) is not None
 
 
 def _is_small(m: Moment) -> bool:
@@ -137,8 +168,8 @@ def next_number(m: Moment) -> Iterator[Case]:
 
 def ack_of_data(m: Moment) -> Iterator[Case]:
     """The sum that an ACK makes over one segment."""
-    covered = [each for each in m.covers if each.row.payload_bytes]
-    if m.report is not None and len(covered) == 1 and not covered[0].flags & (SYN | FIN):
+    covered = m.covers_data
+    if m.report is not None and len(covered) == 1 and not covered[0].flags & FIN:
         each = covered[0]
         if (each.segment.seq + each.row.payload_bytes) & 0xFFFFFFFF == m.segment.ack and each.report is not None:
             numbers = m.report.relative_ack, each.report.relative_seq
@@ -152,7 +183,7 @@ def _sum(ack: int, seq: int, each: Moment) -> Case:
 
 def ack_cumulative(m: Moment) -> Iterator[Case]:
     """One ACK over several segments."""
-    covered = [each for each in m.covers if each.row.payload_bytes]
+    covered = m.covers_data
     if m.report is not None and len(covered) > 1:
         packets = tuple(each.row.packet for each in covered)
         count = Amount(sum(each.row.payload_bytes for each in covered))
@@ -169,30 +200,45 @@ def pure_ack(m: Moment) -> Iterator[Case]:
 def ack_at_once(m: Moment) -> Iterator[Case]:
     """In the first segments of a connection, and for every second full segment, it is not held back."""
     asked = _last_data(m)
-    if m.is_pure_ack and asked is not None and m.since(asked) < _AT_ONCE_NS:
-        yield Case({"side": m.side, "time": Duration(m.since(asked))}, (asked.row.packet,))
+    if m.is_pure_ack and asked is not None and m.since(asked) - m.fastest_ns < _AT_ONCE_NS:
+        parameters = {"side": m.side, "time": Duration(m.since(asked))}
+        yield Case(parameters, (asked.row.packet,), known=Known.INFERRED)
 
 
 def ack_delayed(m: Moment) -> Iterator[Case]:
-    """Held back in the hope that something goes with it."""
-    asked = _last_data(m)
-    if m.is_pure_ack and asked is not None and DELAYED_NS < m.since(asked) < _HELD_BACK_MOST_NS:
-        parameters = {"side": m.side, "time": Duration(m.since(asked)), "packet": asked.row.packet}
+    """Held back in the hope that something goes with it: on one machine nothing else takes so long."""
+    asked, late_ns = _late(m)
+    if asked is not None and m.fastest_ns < _AT_ONCE_NS:
+        parameters = {"side": m.side, "time": Duration(late_ns), "packet": asked.row.packet}
         yield Case(parameters, (asked.row.packet,), known=Known.INFERRED)
+
+
+def ack_late(m: Moment) -> Iterator[Case]:
+    """Over a network: held back, or the way was slower."""
+    asked, late_ns = _late(m)
+    if asked is not None and m.fastest_ns >= _AT_ONCE_NS:
+        parameters = {"side": m.side, "time": Duration(late_ns), "packet": asked.row.packet}
+        yield Case(parameters, (asked.row.packet,), known=Known.INFERRED)
+
+
+def _late(m: Moment) -> tuple[Moment | None, int]:
+    """The latest segment that a pure ACK covers, when it comes that much later than the fastest answer."""
+    covered = [each for each in m.covers if not each.flags & SYN and not each.is_resent]
+    late_ns = m.since(covered[-1]) - m.fastest_ns if covered and m.is_pure_ack else 0
+    return (covered[-1], late_ns) if _DELAYED_NS < late_ns < _HELD_BACK_MOST_NS else (None, 0)
 
 
 def _last_data(m: Moment) -> Moment | None:
     """The latest segment with data that it is the first to acknowledge."""
-    covered = [each for each in m.covers if each.row.payload_bytes and not each.flags & SYN]
+    covered = m.covers_data
     return covered[-1] if covered else None
 
 
 def piggyback(m: Moment) -> Iterator[Case]:
     """Data that acknowledges on the way."""
-    covered = [each for each in m.covers if each.row.payload_bytes]
-    if is_new_data(m) and m.flags & ACK and covered:
-        packets = tuple(each.row.packet for each in covered)
-        yield Case({"side": m.side, "packets": Numbers(packets)}, packets)
+    packets = tuple(each.row.packet for each in m.covers_data)
+    if is_new_data(m) and packets:
+        yield Case({"side": m.side, "packets": Numbers(packets), "count": len(packets)}, packets)
 
 
 def received(m: Moment) -> Iterator[Case]:
@@ -225,24 +271,28 @@ def received_in_pieces(m: Moment) -> Iterator[Case]:
 
 def character_cut(m: Moment) -> Iterator[Case]:
     """A recv() that ends within a character of UTF-8."""
+    if m.report is None or not m.row.payload:
+        return
+    start, payload = m.report.relative_seq - 1, m.row.payload
     for each in m.receives:
-        data_read, count = each.call.data, each.call.returned or 0
-        if m.report is not None and len(data_read) == count and _ends_within_character(data_read):
+        at = (each.offsets or (0, 0))[1] - start
+        if 0 < at < len(payload) and payload[at] & 0xC0 == _CONTINUES and _is_utf8(payload):
             yield Case({"side": each.side, "call": each}, calls=(each,))
 
 
-def _ends_within_character(data_read: bytes) -> bool:
-    """Whether it is UTF-8 but for an unfinished last character."""
+def _is_utf8(piece: bytes) -> bool:
+    """Whether a piece of a stream is UTF-8 but for its first and last character."""
+    begins = next((at for at, byte in enumerate(piece[:4]) if byte & 0xC0 != _CONTINUES), 4)
     try:
-        data_read.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.reason == "unexpected end of data" and error.start > 0
-    return False
+        getincrementaldecoder("utf-8")().decode(piece[begins:])
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def never_read(m: Moment) -> Iterator[Case]:
     """Its program never asked for these bytes."""
-    if is_new_data(m) and m.knows_calls(m.side.other) and not m.receives and m.covered_by is not None:
+    if is_new_data(m) and m.knows_reads(m.side.other) and not m.receives and m.covered_by is not None:
         yield Case({"side": m.side.other, "count": Amount(m.row.payload_bytes)}, known=Known.INFERRED)
 
 
@@ -255,12 +305,26 @@ def data_next(m: Moment) -> Iterator[Case]:
 
 def data_unacknowledged(m: Moment) -> Iterator[Case]:
     """No ACK for it in the capture."""
-    if is_new_data(m) and m.covered_by is None:
+    if is_new_data(m) and m.covered_by is None and _reset_by_peer(m) is None and not m.scene.is_itself:
         yield Case({"peer": m.side.other}, known=Known.UNKNOWN)
+
+
+def data_reset(m: Moment) -> Iterator[Case]:
+    """A reset came instead of an ACK."""
+    answer = _reset_by_peer(m)
+    if is_new_data(m) and m.covered_by is None and answer is not None:
+        yield Case({"peer": m.side.other, "answer": answer.row.packet}, (answer.row.packet,))
+
+
+def _reset_by_peer(m: Moment) -> Moment | None:
+    """The other side's next packet, when it is a reset."""
+    answer = next(m.after(m.side.other), None)
+    return answer if answer is not None and answer.flags & RST else None
 
 
 RULES = (
     Rule("data", Part.WHAT, "sticky", "RFC 9293 §2.2", data),
+    Rule("data_midstream", Part.WHAT, "sticky", "RFC 9293 §2.2", data_midstream),
     Rule("pure_ack", Part.WHAT, "cumulative-ack", "RFC 9293 §3.4", pure_ack),
     Rule("urgent", Part.WHAT, "sticky", "RFC 9293 §3.8.5", urgent),
     Rule("push", Part.WHAT, "sticky", "RFC 9293 §3.9.1.2", push),
@@ -274,6 +338,7 @@ RULES = (
     Rule("half_window", Part.WHY, "sliding-window", "net/tcp.h tcp_bound_to_half_wnd()", half_window),
     Rule("ack_at_once", Part.WHY, "delayed-ack", "RFC 9293 §3.8.6.3", ack_at_once),
     Rule("ack_delayed", Part.WHY, "delayed-ack", "RFC 9293 §3.8.6.3", ack_delayed),
+    Rule("ack_late", Part.WHY, "delayed-ack", "RFC 9293 §3.8.6.3", ack_late),
     Rule("piggyback", Part.WHY, "cumulative-ack", "RFC 9293 §3.8.6.3", piggyback),
     Rule("next_number", Part.NUMBERS, "sequence-numbers", "RFC 9293 §3.4", next_number),
     Rule("ack_of_data", Part.NUMBERS, "sequence-numbers", "RFC 9293 §3.4", ack_of_data),
@@ -284,5 +349,6 @@ RULES = (
     Rule("character_cut", Part.PROGRAMS, "short-read", "RFC 3629 §3", character_cut),
     Rule("never_read", Part.PROGRAMS, "reset", "recv(2)", never_read),
     Rule("data_next", Part.NEXT, "cumulative-ack", "RFC 9293 §3.4", data_next),
+    Rule("data_reset", Part.NEXT, "reset", "RFC 9293 §3.5.2", data_reset),
     Rule("data_unacknowledged", Part.NEXT, "rto", "RFC 9293 §3.8.1", data_unacknowledged),
 )

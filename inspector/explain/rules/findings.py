@@ -11,13 +11,14 @@ from inspector.tcp.states import Known
 
 _TOLD_OF_SYNS = (Cause.ANSWER_TO_SYN, Cause.FAST_OPEN_REFUSED)
 _TRIES_TOLD = 8
+_DOUBLED = 1.6  # of the wait before, and more: what is less is no doubling
 _CWR, _ECE = int(Flag.CWR), int(Flag.ECE)
 
 
 def _first(m: Moment, finding: Finding) -> Moment | None:
-    """The first packet of the evidence, when it came before."""
-    earlier = [packet for packet in finding.evidence if packet < m.row.packet]
-    return m.scene.moment(earlier[0]) if earlier else None
+    """The first packet of the same sender in the evidence."""
+    own = (m.scene.moment(packet) for packet in finding.evidence if packet < m.row.packet)
+    return next((each for each in own if each.side is m.side), None)
 
 
 def _resent(cause: Cause) -> Callable[[Moment], Iterator[Case]]:
@@ -26,7 +27,7 @@ def _resent(cause: Cause) -> Callable[[Moment], Iterator[Case]]:
         if finding is None or (m.flags & SYN and cause not in _TOLD_OF_SYNS):
             return
         first = _first(m, finding)
-        if first is not None:
+        if first is not None and finding.known is Known.SEEN:
             parameters = {"side": m.side, "peer": m.side.other, "first": first.row.packet}
             yield Case(parameters | {"time": Duration(m.since(first))}, finding.evidence, known=finding.known)
 
@@ -57,8 +58,10 @@ def _plain(kind: Kind) -> Callable[[Moment], Iterator[Case]]:
 def first_copy_not_captured(m: Moment) -> Iterator[Case]:
     """A retransmission of what the capture never saw."""
     finding = m.finding(Kind.RETRANSMISSION)
-    if finding is not None and finding.known is not Known.SEEN:
-        yield Case({"side": m.side}, finding.evidence, known=Known.INFERRED)
+    beyond = _first(m, finding) if finding is not None else None
+    if finding is not None and finding.known is not Known.SEEN and beyond is not None:
+        parameters = {"side": m.side, "packet": beyond.row.packet}
+        yield Case(parameters, finding.evidence, known=Known.INFERRED)
 
 
 def backoff(m: Moment) -> Iterator[Case]:
@@ -73,7 +76,7 @@ def backoff(m: Moment) -> Iterator[Case]:
         if each.report is None or each.segment.seq != m.segment.seq or len(tries) == _TRIES_TOLD:
             break
         tries.append(each)
-    if len(tries) > 1:
+    if len(tries) > 1 and m.since(tries[0]) > _DOUBLED * tries[0].since(tries[1]):
         waits = [Duration(later.since(earlier)) for later, earlier in zip([m, *tries], tries, strict=False)]
         parameters = {"tries": len(tries) + 1, "waits": tuple(reversed(waits))}
         yield Case(parameters, tuple(each.row.packet for each in reversed(tries)))
@@ -126,8 +129,15 @@ def zero_window_over(m: Moment) -> Iterator[Case]:
 
 def window_update(m: Moment) -> Iterator[Case]:
     """There is room again."""
-    if m.finding(Kind.WINDOW_UPDATE) and m.report is not None and m.report.scaled_window is not None:
-        yield Case({"side": m.side, "window": Amount(m.report.scaled_window)})
+    window = m.report.scaled_window if m.report is not None else None
+    tells = m.finding(Kind.WINDOW_UPDATE) and not m.finding(Kind.KEEP_ALIVE_ANSWER) and not m.scene.is_itself
+    if tells and window is not None and window > _window_before(m):
+        yield Case({"side": m.side, "window": Amount(window)}, known=Known.INFERRED)
+
+
+def _window_before(m: Moment) -> int:
+    last = m.last_own
+    return last.report.scaled_window or 0 if last is not None and last.report is not None else 0
 
 
 def window_full(m: Moment) -> Iterator[Case]:

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from inspector.explain.reason import Case, Duration, Part, Rule
 from inspector.explain.scene import ACK, CWR, ECE, RST, SYN, Moment
-from inspector.tcp.findings import Kind
-from inspector.tcp.segment import Flag
+from inspector.tcp.findings import Cause, Kind
 from inspector.tcp.states import Known, Side
 
 _LOOPBACK_MSS = (65_495, 65_476, 65_483)  # IPv4 (65,535 - 40), IPv6 (65,536 - 60), and as some stacks count it
@@ -76,7 +75,8 @@ def syn_ack_kernel(m: Moment) -> Iterator[Case]:
 
 def syn_ack_again(m: Moment) -> Iterator[Case]:
     """The timer, or a SYN that came again."""
-    if m.has(SYN | ACK) and m.finding(Kind.RETRANSMISSION):
+    finding = m.finding(Kind.RETRANSMISSION)
+    if m.has(SYN | ACK) and finding is not None and finding.cause is not Cause.ANSWER_TO_SYN:
         first = next((each for each in m.before(m.side) if each.has(SYN | ACK)), None)
         if first is not None:
             parameters = {"side": m.side, "peer": m.side.other, "first": first.row.packet}
@@ -251,6 +251,8 @@ def reused_ports(m: Moment) -> Iterator[Case]:
 
 def never_completed(m: Moment) -> Iterator[Case]:
     """The last SYN,ACK, with nothing after it."""
+    if m.scene.is_itself:
+        return
     if m.has(SYN | ACK) and m.covered_by is None and next(m.after(m.side.other), None) is None:
         yield Case({"peer": m.side.other}, known=Known.UNKNOWN)
 
@@ -268,9 +270,8 @@ def opened_at(m: Moment) -> Iterator[Case]:
 
 def itself(m: Moment) -> Iterator[Case]:
     """A socket connected to its own port."""
-    conversation = m.scene.conversation
-    if m.has(SYN, Flag.ACK) and conversation.client == conversation.server and m.side is Side.CLIENT:
-        yield Case({"server": conversation.server})
+    if m.has(SYN, ACK) and m.scene.is_itself and m.side is Side.CLIENT:
+        yield Case({"server": m.scene.conversation.server})
 
 
 RULES = (
