@@ -24,7 +24,8 @@ _INDENT = "  "
 
 def sentence(reason: Reason) -> str:
     """What it says, in the language spoken."""
-    words = {name: _worded(value) for name, value in reason.case.parameters.items()}
+    given = reason.case.parameters.items()
+    words = {name: value if type(value) is int else _worded(value) for name, value in given}  # a count stays a number
     text = say(f"reasons.{reason.rule.name}", **words)
     return _SENTENCE_BEGINS.sub(r"\1The ", text)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from inspector.explain.reason import Case, Part, Rule
 from inspector.explain.scene import Moment
-from inspector.tcp.states import Known, TcpState
+from inspector.tcp.states import Known, TcpState, Transition
 
 _TOPICS = {
     TcpState.LISTEN: "accept-queue",
@@ -29,11 +29,16 @@ def name_of(state: TcpState) -> str:
 def _coming_to(state: TcpState) -> Callable[[Moment], Iterator[Case]]:
     def find(m: Moment) -> Iterator[Case]:
         for move in m.report.transitions if m.report is not None else ():
-            if move.after is state:
+            if move.after is state and not _only_refuses(move):
                 parameters = {"side": move.side, "before": move.before, "after": move.after, "rule": f"RFC {move.rule}"}
                 yield Case(parameters, (move.cause,) if move.cause != m.row.packet else (), known=move.known)
 
     return find
+
+
+def _only_refuses(move: Transition) -> bool:
+    """Whether the reset only says that there is nobody who listens: no connection ends by it."""
+    return move.before is TcpState.LISTEN and move.after is TcpState.CLOSED
 
 
 def arrived(m: Moment) -> Iterator[Case]:
