@@ -246,10 +246,24 @@ def reset_after_close(m: Moment) -> Iterator[Case]:
 
 def reset_numbers(m: Moment) -> Iterator[Case]:
     """From no socket: the number is the one that the other side asked for, and there is no ACK."""
-    if is_abort(m) and not m.flags & ACK:
-        asked = next((each for each in m.before(m.side.other) if each.segment.ack == m.segment.seq), None)
-        if asked is not None:
-            yield Case({"packet": asked.row.packet, "seq": m.segment.seq}, (asked.row.packet,))
+    if (asked := _met_no_socket(m)) is not None:
+        yield Case({"packet": asked.row.packet, "seq": m.segment.seq}, (asked.row.packet,))
+
+
+def reset_no_socket(m: Moment) -> Iterator[Case]:
+    """The packet that it answers met no connection: a socket that aborts would set the ACK flag."""
+    asked = _met_no_socket(m)
+    if asked is not None and not any(True for reason in (reset_after_close, reset_of_gone) for _ in reason(m)):
+        parameters = {"side": m.side, "packet": asked.row.packet}
+        yield Case(parameters, (asked.row.packet,), known=Known.INFERRED)
+
+
+def _met_no_socket(m: Moment) -> Moment | None:
+    if not is_abort(m) or m.flags & ACK:
+        return None
+    return next(
+        (each for each in m.before(m.side.other) if each.flags & ACK and each.segment.ack == m.segment.seq), None
+    )
 
 
 def reset_gives_up(m: Moment) -> Iterator[Case]:
@@ -325,6 +339,7 @@ _REASONS_OF_RESETS = (
     reset_after_close,
     reset_gives_up,
     reset_of_gone,
+    reset_no_socket,
     reset_not_accepted,
     fin_exit,
 )
@@ -347,6 +362,7 @@ RULES = (
     Rule("reset_after_close", Part.WHY, "reset", "RFC 9293 §3.5.2", reset_after_close),
     Rule("reset_gives_up", Part.WHY, "keep-alive", "RFC 9293 §3.8.3", reset_gives_up),
     Rule("reset_of_gone", Part.WHY, "reset", "RFC 9293 §3.5.2", reset_of_gone),
+    Rule("reset_no_socket", Part.WHY, "reset", "RFC 9293 §3.5.2", reset_no_socket),
     Rule("reset_not_accepted", Part.WHY, "accept-queue", "listen(2)", reset_not_accepted),
     Rule("reset_unseen_reason", Part.WHY, "reset", "RFC 9293 §3.5.2", reset_unseen_reason),
     Rule("fin_takes_number", Part.NUMBERS, "sequence-numbers", "RFC 9293 §3.4", fin_takes_number),
