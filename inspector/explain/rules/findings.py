@@ -29,7 +29,7 @@ def _resent(cause: Cause) -> Callable[[Moment], Iterator[Case]]:
         first = _first(m, finding)
         if first is not None and finding.known is Known.SEEN:
             parameters = {"side": m.side, "peer": m.side.other, "first": first.row.packet}
-            yield Case(parameters | {"time": Duration(m.since(first))}, finding.evidence, known=finding.known)
+            yield Case(parameters | {"time": Duration(m.since(first))}, finding.evidence, known=Known.INFERRED)
 
     return find
 
