@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterable
 from functools import cached_property
@@ -9,7 +10,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
 from inspector.render.theme import THEME
+from inspector.text import language
+from inspector.text.language import Language
 from inspector.views.line import Line, drawn_in_ascii
+from inspector.views.safe_text import cells
 
 if TYPE_CHECKING:  # rich takes 50 ms to import: only when something is coloured
     from rich.console import Console
@@ -18,6 +22,7 @@ if TYPE_CHECKING:  # rich takes 50 ms to import: only when something is coloured
 PLAIN_WIDTH = 100
 _CHUNK_LINES = 512
 _DRAWING = "├─━╍▶│╳→µ"
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 class Painter:
@@ -32,7 +37,7 @@ class Painter:
         self._stream = stream
         self.width = width or _width(stream)
         self.colored = color == "always" or (color == "auto" and _wants_color(stream))
-        self.ascii = ascii_only or not _can_encode(stream)
+        self.ascii = ascii_only or not _can_encode(stream, _DRAWING)
 
     def prepare(self) -> None:
         """Import now what drawing needs, for a process that will lose the right to read its own files."""
@@ -62,7 +67,17 @@ class Painter:
     def _encodable(self, text: str) -> str:
         if not self.ascii or text.isascii():
             return text
-        return drawn_in_ascii(text).encode("ascii", "backslashreplace").decode("ascii")
+        drawn = drawn_in_ascii(text)
+        if language.spoken() is Language.ENGLISH:
+            return drawn.encode("ascii", "backslashreplace").decode("ascii")
+        return _BEYOND_ASCII.sub(self._word_or_escape, drawn)
+
+    def _word_or_escape(self, found: re.Match[str]) -> str:
+        """A character of a language that is not written in ASCII stays where the stream can take it."""
+        char = found[0]
+        if cells(char) > 1 and _can_encode(self._stream, char):
+            return char
+        return char.encode("ascii", "backslashreplace").decode("ascii")
 
     def _styled(self, line: Line) -> "Text":
         return styled(Line(tuple([span._replace(text=self._encodable(span.text)) for span in line.spans])))
@@ -113,9 +128,9 @@ def _width(stream: TextIO) -> int:
         return PLAIN_WIDTH
 
 
-def _can_encode(stream: TextIO) -> bool:
+def _can_encode(stream: TextIO, text: str) -> bool:
     try:
-        _DRAWING.encode(stream.encoding or "ascii")
+        text.encode(stream.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

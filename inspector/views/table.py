@@ -106,13 +106,13 @@ def plain_lines(entries: Sequence[TableEntry], width: int) -> Iterator[str]:
     columns, grid, widths = _chosen(entries, width)
     titles = [_padded(column, say(f"table.{column.name}"), widths, "").text for column in columns]
     yield "".join(titles).rstrip()
-    pattern = (" " * _GAP).join(
-        [f"{{:{'>' if column.right else '<'}{widths[column.name] - _GAP}}}" for column in columns]
-    )
+    patterns = []
     for at, column in enumerate(columns):
-        if column.words:
+        patterns.append(f"{{:{'>' if column.right else '<'}{widths[column.name] - _GAP}}}")
+        if column.words:  # a pattern counts characters, not cells
             aligned = {text: padded(text, widths[column.name] - _GAP) for text in set(grid[at])}
-            grid[at] = [aligned[text] for text in grid[at]]
+            grid[at], patterns[at] = [aligned[text] for text in grid[at]], "{}"
+    pattern = (" " * _GAP).join(patterns)
     for row in zip(*grid, strict=True):
         yield pattern.format(*row).rstrip()
     yield ""
