@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Iterable
 from functools import cached_property
@@ -10,10 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
 from inspector.render.theme import THEME
-from inspector.text import language
-from inspector.text.language import Language
+from inspector.text.language import Language, spoken
 from inspector.views.line import Line, drawn_in_ascii
-from inspector.views.safe_text import cells
 
 if TYPE_CHECKING:  # rich takes 50 ms to import: only when something is coloured
     from rich.console import Console
@@ -22,13 +19,13 @@ if TYPE_CHECKING:  # rich takes 50 ms to import: only when something is coloured
 PLAIN_WIDTH = 100
 _CHUNK_LINES = 512
 _DRAWING = "├─━╍▶│╳→µ"
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 class Painter:
     """Writes lines to a stream. ``color`` is "auto", "always" or "never"; ``width`` overrides what the terminal says.
 
-    ``ascii`` tells views to draw in ASCII: it was asked for, or the stream's encoding has no drawing characters.
+    ``ascii`` tells views to draw in ASCII: it was asked for, or the stream's encoding has no drawing characters. Words
+    of another language than English stay what they are.
     """
 
     def __init__(
@@ -37,7 +34,7 @@ class Painter:
         self._stream = stream
         self.width = width or _width(stream)
         self.colored = color == "always" or (color == "auto" and _wants_color(stream))
-        self.ascii = ascii_only or not _can_encode(stream, _DRAWING)
+        self.ascii = ascii_only or not _can_encode(stream)
 
     def prepare(self) -> None:
         """Import now what drawing needs, for a process that will lose the right to read its own files."""
@@ -67,17 +64,8 @@ class Painter:
     def _encodable(self, text: str) -> str:
         if not self.ascii or text.isascii():
             return text
-        drawn = drawn_in_ascii(text)
-        if language.spoken() is Language.ENGLISH:
-            return drawn.encode("ascii", "backslashreplace").decode("ascii")
-        return _BEYOND_ASCII.sub(self._word_or_escape, drawn)
-
-    def _word_or_escape(self, found: re.Match[str]) -> str:
-        """A character of a language that is not written in ASCII stays where the stream can take it."""
-        char = found[0]
-        if cells(char) > 1 and _can_encode(self._stream, char):
-            return char
-        return char.encode("ascii", "backslashreplace").decode("ascii")
+        encoding = "ascii" if spoken() is Language.ENGLISH else self._stream.encoding or "ascii"
+        return drawn_in_ascii(text).encode(encoding, "backslashreplace").decode(encoding)
 
     def _styled(self, line: Line) -> "Text":
         return styled(Line(tuple([span._replace(text=self._encodable(span.text)) for span in line.spans])))
@@ -128,9 +116,9 @@ def _width(stream: TextIO) -> int:
         return PLAIN_WIDTH
 
 
-def _can_encode(stream: TextIO, text: str) -> bool:
+def _can_encode(stream: TextIO) -> bool:
     try:
-        text.encode(stream.encoding or "ascii")
+        _DRAWING.encode(stream.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
