@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
+from html import unescape
 from itertools import pairwise
 
 import pytest
@@ -17,6 +18,7 @@ from inspector.calls.matching import CallIndex
 from inspector.capture import bundled
 from inspector.cli import main
 from inspector.cli.common import table_entries
+from inspector.render.svg import export_svg
 from inspector.text import language
 from inspector.text.language import Language
 from inspector.trace.calls import conversation_calls
@@ -197,3 +199,12 @@ def test_ascii_replaces_drawings_and_leaves_words() -> None:
     assert list(map(cell_len, drawn_in_ascii.split("\n"))) == list(map(cell_len, whole.split("\n")))
     assert piped("--lang", "zh", PYTHONIOENCODING="gbk") == drawn_in_ascii
     assert piped("--lang", "zh", PYTHONIOENCODING="ascii").isascii()
+
+
+def test_a_picture_for_documents_gives_each_character_its_cells() -> None:
+    with Trace.read(str(bundled.find("udp"))) as trace:
+        picture_of_udp = export_svg(ladder_of(next(parts_of("udp", trace)), LadderOptions(width=80)), "udp", 80)
+    texts = re.findall(r'<text [^>]*textLength="([\d.]+)"[^>]*>([^<]*)</text>', picture_of_udp)
+    widths = {round(float(length) / cell_len(unescape(text)), 3) for length, text in texts if text.strip()}
+    assert len(widths) == 1
+    assert any("握手" in text for _, text in texts)
