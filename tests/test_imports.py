@@ -260,7 +260,7 @@ def test_texts_get_the_parameters_they_take() -> None:
 
 def test_texts_are_whole() -> None:
     for key, entry in TEXTS.items():
-        assert {"en"} <= entry.keys() <= {"en", "en_one", "zh"}, key
+        assert {"en"} <= entry.keys() <= {"en", "en_one", "zh", "zh_one"}, key
         for text in entry.values():
             assert text == text.strip(), key
             assert "\n" not in text, key

@@ -47,7 +47,7 @@ def _diagram(header: Header, row_bits: int) -> Iterator[Line]:
             spans = [Span("│", style)]
             for cell, text in zip(row, texts, strict=True):
                 room = 2 * cell.bits - 1
-                shown = clipped(text, room) if room > 1 else text[:1]
+                shown = clipped(text, room) if room > 1 or cells(text[:1]) > room else text[:1]
                 left = (room - cells(shown)) // 2
                 spans += [Span(" " * left + shown + " " * (room - left - cells(shown))), Span("│", style)]
             yield line_of(spans)

@@ -10,7 +10,7 @@ from inspector.trace.encapsulation import Encapsulation
 from inspector.views.ladder_layout import clipped, rule, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import count, data_bytes
-from inspector.views.safe_text import cells, safe_text
+from inspector.views.safe_text import cells, padded, safe_text
 
 KNOWN = frozenset(
     [f"{layer}.{name}" for layer, names in FIELDS.items() for name in names.values()]
@@ -101,16 +101,17 @@ def _table(packet: Encapsulation, header: Header, width: int) -> Iterator[Line]:
     name_cells = max(map(cells, [*names, say("fields.field")])) + 2
     value_cells = max(map(cells, [*values, say("fields.value")])) + 2
     beside = width >= _MEANING_BESIDE and width - _NUMBERS - name_cells - value_cells >= 20
-    head = f"{say('fields.bit'):>5}  {say('fields.width'):>5}  {say('fields.field'):<{name_cells}}{say('fields.value')}"
+    bit, bits = padded(say("fields.bit"), 5, right=True), padded(say("fields.width"), 5, right=True)
+    head = f"{bit}  {bits}  {padded(say('fields.field'), name_cells)}{say('fields.value')}"
     if beside:
-        head = f"{head}{' ' * (_NUMBERS + name_cells + value_cells - cells(head))}{say('fields.meaning')}"
+        head = f"{padded(head, _NUMBERS + name_cells + value_cells)}{say('fields.meaning')}"
     yield line_of([Span(head, "title")])
     indent = _NUMBERS + name_cells + value_cells if beside else _NUMBERS
     for field, value in zip(header.fields, values, strict=True):
         room = width - indent
         meaning = [] if not meaning_of(field) else wrapped(meaning_of(field).split(" "), room, " ")
         numbers = Span(f"{field.bit:>5}  {field.bits:>5}  ", "number")
-        first = [numbers, Span(f"{field.name:<{name_cells}}", f"layer.{header.osi}"), Span(_padded(value, value_cells))]
+        first = [numbers, Span(f"{field.name:<{name_cells}}", f"layer.{header.osi}"), Span(padded(value, value_cells))]
         if beside and meaning:
             first.append(Span(meaning.pop(0), "note"))
         yield line_of(first)
@@ -131,7 +132,3 @@ def _full_value(packet: Encapsulation, header: Header, field: Field) -> str:
         "tcp.window": "" if report.scaled_window is None else data_bytes(report.scaled_window),
     }.get(field.name)
     return f"{text} = {comes_to}" if comes_to else text
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - cells(text))

@@ -45,6 +45,7 @@ from inspector.views.phases import (
 )
 from inspector.views.placement import LivePlacement, Marks, initial_states, place
 from inspector.views.quantities import count, data_bytes, date, duration, wall_clock
+from inspector.views.safe_text import cells
 
 TAG_STYLES = 6
 QUOTE_IN_ROWS = 30
@@ -285,7 +286,7 @@ class _Drawing:
             figures = [say("ladder.tunnel", tunnel=conversation.tunnel), *figures]
         ends = wrapped([f"{conversation.client} →", str(conversation.server)], room, " ")
         words = wrapped(figures, room, " · ") if figures else []
-        if words and len(ends) == len(words) == 1 and len(ends[0]) + 3 + len(words[0]) <= room:
+        if words and len(ends) == len(words) == 1 and cells(ends[0]) + 3 + cells(words[0]) <= room:
             first = [Span(f"{name}  ", "head"), Span(ends[0], "head"), Span("   "), Span(words[0], "head.figure")]
             return [self._line(first)]
         lines = [[Span(indent), Span(text, "head")] for text in ends]
@@ -334,7 +335,7 @@ class _Drawing:
         words = folded_words(rows)
         time = self._time(rows[-1].time_ns)
         if self._options.style == "rfc":
-            return [self._line(rfc_notation.folded(words, self._digits))]
+            return [self._line(rfc_notation.folded(words, self._digits, self._width))]
         return [self._line(self._layout.folded(words, time))]
 
     def _row(self, row: Row, marks: Marks, at: int, middle: list[Span]) -> Line:

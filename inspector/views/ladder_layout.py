@@ -50,7 +50,6 @@ class Layout(NamedTuple):
     @classmethod
     def of(cls, width: int, digits: int, *, absolute_time: bool, states: bool) -> "Layout":
         """The layout for a width in cells and packet numbers of so many digits."""
-        width = min(max(width, NARROWEST), WIDEST)
         number = max(digits, 3 if width < _ROOMY else 4)
         time = _CLOCK if absolute_time else _TIME
         side = (_STATE if width < _ROOMY else _STATE_ROOMY) if states else _NO_STATE

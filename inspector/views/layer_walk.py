@@ -180,8 +180,7 @@ def _handed_over(packet: Encapsulation) -> str:
     data, part = _application_data(packet), packet.part
     if not data:
         lower = _lower(packet)
-        title = safe_text(lower[-1].title) if lower else ""
-        return say("layers.down_7_none", title=title)
+        return say("layers.down_7_none", title=safe_text(lower[-1].title)) if lower else say("layers.down_7_unread")
     if packet.report is None and part is None:
         return say("layers.down_7", bytes=data_bytes(len(data)))
     offset = part.offset if part is not None else max(packet.report.relative_seq - 1, 0) if packet.report else 0

@@ -13,7 +13,7 @@ from inspector.views.encoding import encoding_of
 from inspector.views.ladder_layout import clipped, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import count, data_bytes
-from inspector.views.safe_text import cells, is_text, safe_hex, safe_line, safe_text
+from inspector.views.safe_text import cells, is_text, padded, safe_hex, safe_line, safe_text
 
 PHYSICAL = 1
 _LABEL, _SHORT_LABEL, _SIZE = 16, 3, 16
@@ -115,7 +115,9 @@ class _Drawing:
                 self.blocks.append(_Block(size, say(f"layers.{name}"), "layer.missing", osi))
         self._width = width
         self._label = _LABEL if width >= _LABELLED else _SHORT_LABEL
-        fitted = _fitted(self.blocks, width - self._label - _SIZE - 3, detailed=width >= _DETAILED)
+        sizes = [self._sizes(index) for index in range(self.stacked)]
+        self._size = max([_SIZE, *(cells(size) - 1 for size in sizes)])
+        fitted = _fitted(self.blocks, width - self._label - self._size - 3, detailed=width >= _DETAILED)
         self._labels, self._widths, self._detail, self.to_scale = fitted
         self._columns = [sum(self._widths[:at]) for at in range(len(self._widths) + 1)]
 
@@ -148,13 +150,17 @@ class _Drawing:
         spans = [Span(" " * begins), Span(label + line, block.style)]
         spans += [Span("┼" + "─" * (wide - 1), block.style) for wide in self._widths[index + 1 : last]]
         spans.append(Span("┤" if index + 1 < last or index + 1 < self.stacked else "┐", block.style))
-        size = sum(each.size for each in self.blocks[index:last])
-        unit = _UNITS.get(block.header.name if block.header else "")
-        sizes = f"{data_bytes(size)} {'' if unit is None else say(f'layers.unit_{unit}')}"
-        lines = [self._line("" if repeated else _name(block.osi), spans, sizes, self._ends(block))]
+        lines = [self._line("" if repeated else _name(block.osi), spans, self._sizes(index), self._ends(block))]
         if block.osi == APPLICATION:
             lines.append(self._line("", self._walls(index, {index: self._preview(index)}, last), "", ""))
         return lines
+
+    def _sizes(self, index: int) -> str:
+        """How large a block is with all that it goes around, and what that is called."""
+        block = self.blocks[index]
+        size = data_bytes(sum(each.size for each in self.blocks[index : self._last(block.osi)]))
+        unit = _UNITS.get(block.header.name if block.header else "")
+        return size if unit is None else f"{size} {say(f'layers.unit_{unit}')}"
 
     def absent(self, osi: int, index: int) -> Line:
         """The row of a layer without a header; ``index`` is the block above it."""
@@ -228,7 +234,8 @@ class _Drawing:
         box = sum(cells(span.text) for span in spans)
         filling = Span(" " * (self._columns[-1] + 2 - box))
         name = name if self._label == _LABEL else name[: self._label - 1]
-        columns = [Span(f"{name:<{self._label}}", "title"), *spans, filling, Span(f"{size:<{_SIZE}} ", "label.bytes")]
+        sizes = Span(f"{padded(size, self._size)} ", "label.bytes")
+        columns = [Span(padded(name, self._label), "title"), *spans, filling, sizes]
         return line_of([*columns, Span(clipped(detail, self._detail) if self._detail else "", "label.option")])
 
 

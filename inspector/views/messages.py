@@ -19,7 +19,7 @@ from inspector.views.ladder_layout import clipped, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.message_findings import findings
 from inspector.views.quantities import count, data_bytes
-from inspector.views.safe_text import cells, is_text, safe_hex, safe_line
+from inspector.views.safe_text import cells, is_text, padded, safe_hex, safe_line
 
 _NARROWEST_STRETCH, _WIDEST_STRETCH = 4, 16
 _LEAST_QUOTE = 8
@@ -44,17 +44,17 @@ def stream_picture(conversation: Conversation, stream: MessageStream, framing: s
         yield line_of([Span(text, "head")])
     yield Line()
     rows = _rows(stream)
-    label_cells = max(cells(label) for label, _ in rows) + 2
+    label_cells = max(map(cells, [say("messages.offset"), *(label for label, _ in rows)])) + 2
     scale = _Scale(stream, [item for _, items in rows for item in items])
     for number, (first, last) in enumerate(scale.lines(width - label_cells - 1)):
         if number == _MOST_LINES:
             left = len(stream.data) - scale.offsets[first]
             yield line_of([Span(say("messages.more", bytes=data_bytes(left)), "legend")])
             break
-        titles = Span(say("messages.offset").ljust(label_cells), "title")
+        titles = Span(padded(say("messages.offset"), label_cells), "title")
         yield line_of([titles, Span(scale.ruler(first, last), "time")])
         for label, items in rows:
-            yield line_of([Span(label.ljust(label_cells), "title"), *_row(items, scale, first, last)])
+            yield line_of([Span(padded(label, label_cells), "title"), *_row(items, scale, first, last)])
         yield Line()
     for sentence in findings(stream):
         for at, text in enumerate(wrapped(sentence.split(" "), width - 2, " ")):
@@ -83,7 +83,7 @@ def message_lines(messages: Iterable[LiveMessage], width: int) -> Iterator[Line]
         tag = f"tag.{conversation.number % TAG_STYLES}"
         name = f"{conversation.protocol} {conversation.number}"
         if each.first:
-            framing = say("messages.by_framing", framing=each.framing) if each.framing else say("messages.datagrams")
+            framing = say("messages.by_framing", framing=each.framing or say("messages.datagrams"))
             yield line_of([Span(f"{name}  {conversation.client} → {conversation.server} · {framing}", "head")])
         yield _message_line(each, Span(f"{name}  ", tag), width)
 

@@ -7,9 +7,9 @@ from inspector.tcp.states import EndpointState, Known, Side, TcpState
 from inspector.text import say
 from inspector.trace.conversation import Row
 from inspector.views.labels import finding_words, flag_names
-from inspector.views.ladder_layout import wrapped
+from inspector.views.ladder_layout import clipped, wrapped
 from inspector.views.line import Span
-from inspector.views.safe_text import cells
+from inspector.views.safe_text import padded
 
 _STATE = 14
 _ARROW = {Side.CLIENT: " --> ", Side.SERVER: " <-- "}
@@ -51,9 +51,10 @@ def packet(
     return lines + [[margin, Span(text, "label.problem")] for text in (*more, *findings) if text]
 
 
-def folded(words: str, digits: int) -> list[Span]:
+def folded(words: str, digits: int, width: int) -> list[Span]:
     """One line for many segments."""
-    return [Span(" " * (digits + 2 + _STATE + _ARROW_CELLS)), Span(f"... {words} ...", "fold")]
+    margin = digits + 2 + _STATE + _ARROW_CELLS
+    return [Span(" " * margin), Span(clipped(f"... {words} ...", width - margin), "fold")]
 
 
 def _middle(digits: int, width: int) -> int:
@@ -73,11 +74,9 @@ def _columns(
     room = min(_middle(digits, width), 60)
     return [
         Span(f"{number:<{digits + 1}} ", "number"),
-        Span(client.text, client.style),
-        Span(" " * (_STATE - cells(client.text))),
+        Span(padded(client.text, _STATE), client.style),
         Span(f"{arrow:{_ARROW_CELLS}}", style),
-        Span(middle),
-        Span(" " * (room - cells(middle))),
+        Span(padded(middle, room)),
         Span(f"{arrow:{_ARROW_CELLS}}", style),
         server,
     ]

@@ -37,6 +37,12 @@ def cells(text: str) -> int:
     return len(text) if text.isascii() else sum([2 if east_asian_width(char) in "WF" else 1 for char in text])
 
 
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """The text and spaces, or with ``right`` spaces and the text, so that it takes at least so many cells."""
+    spaces = " " * (width - cells(text))
+    return f"{spaces}{text}" if right else f"{text}{spaces}"
+
+
 def safe_text(text: str, *, ascii_only: bool = False) -> str:
     """The text on one line, everything invisible escaped; with ``ascii_only`` everything beyond ASCII too."""
     if text.isascii() and text.isprintable():

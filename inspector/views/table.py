@@ -1,6 +1,6 @@
 """The table of conversations: one row each, as many columns as the width has room for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from inspector.tcp.states import EndpointState, Known, Side
@@ -8,7 +8,7 @@ from inspector.text import say
 from inspector.trace.conversation import ConnectionEnd, Conversation
 from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import count, data_bytes, duration
-from inspector.views.safe_text import cells
+from inspector.views.safe_text import cells, padded
 
 _GAP = 2
 
@@ -29,6 +29,10 @@ def _states(end: ConnectionEnd) -> str:
     return f"{_state(end.client)}, {_state(end.server)}"
 
 
+def _opened(entry: TableEntry) -> str:
+    return "" if entry.end is None else say(f"table.opening_{entry.end.outcome.opening}")
+
+
 def _closed(entry: TableEntry) -> str:
     if entry.end is None:
         return ""
@@ -45,13 +49,17 @@ def _rtt(entry: TableEntry) -> str:
 
 
 class Column(NamedTuple):
-    """A column: its cell from an entry and the start of the first conversation; ``rank`` says which go first."""
+    """A column: its cell from an entry and the start of the first conversation; ``rank`` says which go first.
+
+    ``words``: the cells are of the language spoken, few different ones, and may have wide characters.
+    """
 
     name: str
     cell: Callable[[TableEntry, int], str]
     rank: int
     right: bool = False
     style: str = ""
+    words: bool = False
 
 
 COLUMNS = (
@@ -70,8 +78,8 @@ COLUMNS = (
         style="time",
     ),
     Column("states", lambda entry, _: _states(entry.end) if entry.end else "", 6, style="state"),
-    Column("opened", lambda entry, _: say(f"table.opening_{entry.end.outcome.opening}") if entry.end else "", 3),
-    Column("closed", lambda entry, _: _closed(entry), 2),
+    Column("opened", lambda entry, _: _opened(entry), 3, words=True),
+    Column("closed", lambda entry, _: _closed(entry), 2, words=True),
     Column("rtt", lambda entry, _: _rtt(entry), 7, right=True, style="time"),
     Column(
         "retransmissions",
@@ -98,9 +106,13 @@ def plain_lines(entries: Sequence[TableEntry], width: int) -> Iterator[str]:
     columns, grid, widths = _chosen(entries, width)
     titles = [_padded(column, say(f"table.{column.name}"), widths, "").text for column in columns]
     yield "".join(titles).rstrip()
-    pattern = (" " * _GAP).join(
-        [f"{{:{'>' if column.right else '<'}{widths[column.name] - _GAP}}}" for column in columns]
-    )
+    patterns = []
+    for at, column in enumerate(columns):
+        patterns.append(f"{{:{'>' if column.right else '<'}{widths[column.name] - _GAP}}}")
+        if column.words:  # a pattern counts characters, not cells
+            aligned = {text: padded(text, widths[column.name] - _GAP) for text in set(grid[at])}
+            grid[at], patterns[at] = [aligned[text] for text in grid[at]], "{}"
+    pattern = (" " * _GAP).join(patterns)
     for row in zip(*grid, strict=True):
         yield pattern.format(*row).rstrip()
     yield ""
@@ -128,7 +140,7 @@ def _chosen(entries: Sequence[TableEntry], width: int) -> tuple[list[Column], li
         texts = [column.cell(entry, first_ns) for entry in entries]
         if column.rank and not any(texts):
             continue
-        needed = _GAP + max(cells(say(f"table.{column.name}")), max(map(len, texts), default=0))
+        needed = _GAP + max(map(cells, {say(f"table.{column.name}"), *_widest(column, texts)}))
         if column.rank and sum(widths.values()) + needed - _GAP > width:
             continue
         chosen[column.name], widths[column.name] = texts, needed
@@ -136,7 +148,10 @@ def _chosen(entries: Sequence[TableEntry], width: int) -> tuple[list[Column], li
     return columns, [chosen[column.name] for column in columns], widths
 
 
+def _widest(column: Column, texts: Sequence[str]) -> Iterable[str]:
+    """Those that may take the most cells."""
+    return set(texts) if column.words else [max(texts, key=len, default="")]
+
+
 def _padded(column: Column, text: str, widths: dict[str, int], style: str) -> Span:
-    padding = " " * (widths[column.name] - _GAP - cells(text))
-    gap = " " * _GAP
-    return Span(f"{padding}{text}{gap}" if column.right else f"{text}{padding}{gap}", style)
+    return Span(padded(text, widths[column.name] - _GAP, right=column.right) + " " * _GAP, style)

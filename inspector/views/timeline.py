@@ -14,7 +14,7 @@ from inspector.trace.conversation import Conversation
 from inspector.views.ladder_layout import clipped, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import duration
-from inspector.views.safe_text import cells
+from inspector.views.safe_text import cells, padded
 
 _LEAST_BAR = 20
 _TICK_CELLS = 16
@@ -152,8 +152,7 @@ def _label(conversation: Conversation) -> str:
 
 
 def _fitted(label: str, label_cells: int) -> str:
-    text = clipped(label, label_cells)
-    return text + " " * (label_cells - cells(text) + 2)
+    return padded(clipped(label, label_cells), label_cells + 2)
 
 
 def _legend(with_waits: bool) -> list[str]:
