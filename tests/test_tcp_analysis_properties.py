@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from inspector.tcp.analysis import Analyzer, SegmentAnalysis
@@ -64,8 +64,16 @@ def examined(segments: Iterable[Segment]) -> list[SegmentAnalysis]:
     return [analyzer.examine(segment) for segment in segments]
 
 
+DATA_ACKED_BEFORE_ITS_FIN = [
+    Segment(1, 0, Side.SERVER, 0, 0, int(Flag.ACK), 1, 0),
+    Segment(2, 0, Side.CLIENT, 0, 100, int(Flag.ACK), 1, 0),
+    Segment(3, 0, Side.SERVER, 0, 0, int(Flag.FIN | Flag.ACK), 1, 100),
+]
+
+
 @settings(max_examples=800, deadline=None)
 @given(likely_segments())
+@example(DATA_ACKED_BEFORE_ITS_FIN)
 def test_the_short_way_says_what_the_rules_say(segments: list[Segment]) -> None:
     assert fed(segments) == examined(segments)
 

@@ -175,8 +175,8 @@ def _is_uneventful(segment: Segment, own: Direction, peer: Direction) -> bool:
     carried_bytes = payload_bytes + (flags & FIN)
     if not carried_bytes:
         return ack != own.last_ack
-    end = seq + carried_bytes & MASK  # no full window, nothing acknowledged already
-    return end != peer.right_edge and peer.last_ack - end & HALF != 0
+    end = seq + carried_bytes & MASK  # no full window, nothing acknowledged already, of data with a FIN neither the data
+    return end != peer.right_edge and peer.last_ack - seq - (payload_bytes or carried_bytes) & HALF != 0
 
 
 def _take_in_order(segment: Segment, own: Direction, peer: Direction) -> SegmentAnalysis:
