@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
 from inspector.render.theme import THEME
+from inspector.text.language import Language, spoken
 from inspector.views.line import Line, drawn_in_ascii
 
 if TYPE_CHECKING:  # rich takes 50 ms to import: only when something is coloured
@@ -23,7 +24,8 @@ _DRAWING = "├─━╍▶│╳→µ"
 class Painter:
     """Writes lines to a stream. ``color`` is "auto", "always" or "never"; ``width`` overrides what the terminal says.
 
-    ``ascii`` tells views to draw in ASCII: it was asked for, or the stream's encoding has no drawing characters.
+    ``ascii`` tells views to draw in ASCII: it was asked for, or the stream's encoding has no drawing characters. Words
+    of another language than English stay what they are.
     """
 
     def __init__(
@@ -62,7 +64,8 @@ class Painter:
     def _encodable(self, text: str) -> str:
         if not self.ascii or text.isascii():
             return text
-        return drawn_in_ascii(text).encode("ascii", "backslashreplace").decode("ascii")
+        encoding = "ascii" if spoken() is Language.ENGLISH else self._stream.encoding or "ascii"
+        return drawn_in_ascii(text).encode(encoding, "backslashreplace").decode(encoding)
 
     def _styled(self, line: Line) -> "Text":
         return styled(Line(tuple([span._replace(text=self._encodable(span.text)) for span in line.spans])))

@@ -6,12 +6,14 @@ from typing import NamedTuple
 from inspector.calls.matching import SidedCall
 from inspector.tcp.states import Known
 from inspector.text import say
-from inspector.views.call_words import asked, came_back, explained, lasted, style_of
-from inspector.views.ladder_layout import clipped, relative_time
+from inspector.views.call_words import asked, came_back, explained, in_parentheses, lasted, style_of
+from inspector.views.ladder_layout import relative_time
 from inspector.views.line import Line, Span, line_of
 from inspector.views.safe_text import cells
+from inspector.views.wrapping import clipped
 
 _PACKETS_NAMED = 4
+_SIDE_CELLS = 6
 
 
 class ListedCall(NamedTuple):
@@ -27,15 +29,16 @@ def call_lines(calls: Iterable[ListedCall], width: int, *, ascii_only: bool) -> 
     for number, (side, call, _, packets, known) in calls:
         time = "0 s " if last_ns is None else relative_time(call.enter_ns - last_ns)
         last_ns = call.enter_ns
-        head = f"{time:>10} {number:>3} {call.process:>7} {say('ladder.server' if side else 'ladder.client'):<6} "
+        who = say("ladder.server" if side else "ladder.client")
+        head = f"{time:>10} {number:>3} {call.process:>7} {who}{' ' * (_SIDE_CELLS - cells(who))} "
         links = _links(packets, known)
         room = max(width - cells(head) - cells(links) - 1, 20)
         words = asked(call, room)
         back = came_back(call, room - cells(words) - 3, ascii_only=ascii_only)
         text = clipped(f"{words} = {back}" if back else words, room)
-        reason = explained(call)
-        if reason and cells(text) + cells(reason) + 3 <= room:
-            text += f" ({reason})"
+        reason = in_parentheses(explained(call)) if explained(call) else ""
+        if reason and cells(text) + cells(reason) + 1 <= room:
+            text += f" {reason}"
         time = lasted(call)
         if time and cells(text) + cells(time) + 2 <= room:
             text += f"  {time}"

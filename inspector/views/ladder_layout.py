@@ -10,6 +10,7 @@ from inspector.views.labels import FittedLabel, Part
 from inspector.views.line import Span
 from inspector.views.quantities import duration_parts
 from inspector.views.safe_text import cells
+from inspector.views.wrapping import clipped, wrapped
 
 NARROWEST, WIDEST = 60, 160
 _ROOMY = 96  # from here on there is room for the longest state in parentheses
@@ -148,28 +149,3 @@ def relative_time(delta_ns: int) -> str:
     """A time since the row before, units below each other."""
     number, unit = duration_parts(delta_ns)
     return f"{number if number.startswith('-') else '+' + number} {unit:<2}"
-
-
-def wrapped(words: list[str], width: int, separator: str) -> list[str]:
-    """Words joined to lines of at most ``width`` cells; a word that is longer is cut into pieces."""
-    lines: list[str] = []
-    for word in words:
-        if lines and cells(lines[-1]) + cells(separator) + cells(word) <= width:
-            lines[-1] += separator + word
-            continue
-        lines.extend(_pieces(word, width))
-    return lines or [""]
-
-
-def clipped(text: str, width: int) -> str:
-    """The text, or its beginning and "…"."""
-    return text if cells(text) <= width else _pieces(text, max(width - 1, 1))[0] + "…"
-
-
-def _pieces(word: str, width: int) -> list[str]:
-    pieces = [""]
-    for char in word:
-        if cells(pieces[-1]) + cells(char) > width:
-            pieces.append("")
-        pieces[-1] += char
-    return pieces
