@@ -6,7 +6,7 @@ from typing import NamedTuple
 from inspector.calls.matching import SidedCall
 from inspector.tcp.states import Known
 from inspector.text import say
-from inspector.views.call_words import asked, came_back, explained, in_parentheses, lasted, style_of
+from inspector.views.call_words import asked, came_back, explained, lasted, style_of
 from inspector.views.ladder_layout import relative_time
 from inspector.views.line import Line, Span, line_of
 from inspector.views.safe_text import cells
@@ -36,9 +36,9 @@ def call_lines(calls: Iterable[ListedCall], width: int, *, ascii_only: bool) -> 
         words = asked(call, room)
         back = came_back(call, room - cells(words) - 3, ascii_only=ascii_only)
         text = clipped(f"{words} = {back}" if back else words, room)
-        reason = in_parentheses(explained(call)) if explained(call) else ""
-        if reason and cells(text) + cells(reason) + 1 <= room:
-            text += f" {reason}"
+        reason = explained(call)
+        if reason and cells(text) + cells(reason) + 3 <= room:
+            text += f" ({reason})"
         time = lasted(call)
         if time and cells(text) + cells(time) + 2 <= room:
             text += f"  {time}"

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from inspector.calls.call import SocketCall
 from inspector.text import say
-from inspector.views.call_words import asked, came_back, explained, in_parentheses, lasted, style_of
+from inspector.views.call_words import asked, came_back, explained, lasted, style_of
 from inspector.views.safe_text import cells
 
 _ROOM_TO_QUOTE = 16  # cells; with less, what was received stands in a line of its own
@@ -56,7 +56,7 @@ def in_a_row(mark: Mark) -> str:
 
 def _reason(call: SocketCall) -> list[str]:
     reason = explained(call)
-    return in_parentheses(reason).split(" ") if reason else []
+    return f"({reason})".split(" ") if reason else []
 
 
 def _after(call: SocketCall) -> list[str]:

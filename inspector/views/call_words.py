@@ -60,11 +60,6 @@ def explained(call: SocketCall) -> str:
     return say(f"calls.{call.error}") if call.error in _EXPLAINED else ""
 
 
-def in_parentheses(explanation: str) -> str:
-    """An explanation as it stands behind a call."""
-    return say("calls.explanation", words=explanation)
-
-
 def fill_words(fill: Fill) -> str:
     """Where bytes are: ``to send 10 B, in flight 5 B, unread 3 B``; what is not known is left out."""
     parts = [("to_send", fill.to_send), ("in_flight", fill.in_flight), ("unread", fill.unread)]
