@@ -7,9 +7,9 @@ import sys
 from inspector.render.terminal import Painter, painter_for
 from inspector.session.doctor import Check, Screen, checks
 from inspector.text import say
+from inspector.views.ladder_layout import wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.safe_text import cells
-from inspector.views.wrapping import wrapped
 
 _TITLE_CELLS = 17
 

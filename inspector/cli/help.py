@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich_argparse import RichHelpFormatter
 
 from inspector.text import translated
-from inspector.views.wrapping import wrapped
+from inspector.views.ladder_layout import wrapped
 
 if TYPE_CHECKING:
     from rich.containers import Lines

@@ -14,8 +14,8 @@ from inspector.render.terminal import painter_for
 from inspector.session.run import Command, Recorder, Run, Surroundings
 from inspector.text import listed, say
 from inspector.text.problems import FileProblem, UsageProblem
+from inspector.views.ladder_layout import clipped
 from inspector.views.safe_text import safe_text
-from inspector.views.wrapping import clipped
 
 _NEXT = "--and"
 _LABEL_CELLS = 20

@@ -7,10 +7,9 @@ from inspector.calls.matching import SidedCall
 from inspector.tcp.states import Known
 from inspector.text import say
 from inspector.views.call_words import asked, came_back, explained, lasted, style_of
-from inspector.views.ladder_layout import relative_time
+from inspector.views.ladder_layout import clipped, relative_time
 from inspector.views.line import Line, Span, line_of
 from inspector.views.safe_text import cells
-from inspector.views.wrapping import clipped
 
 _PACKETS_NAMED = 4
 _SIDE_CELLS = 6

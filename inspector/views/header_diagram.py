@@ -7,10 +7,9 @@ from typing import NamedTuple
 from inspector.decode.dissect import Field, Header
 from inspector.trace.encapsulation import Encapsulation
 from inspector.views.header_fields import label_of, titled, value_text
-from inspector.views.ladder_layout import rule
+from inspector.views.ladder_layout import clipped, rule
 from inspector.views.line import Line, Span, line_of
 from inspector.views.safe_text import cells
-from inspector.views.wrapping import clipped
 
 _ROW_BITS, _NARROW_ROW_BITS = 32, 16
 

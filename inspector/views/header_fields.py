@@ -7,11 +7,10 @@ from inspector.decode.header_names import FIELDS, TCP_OPTIONS
 from inspector.tcp.segment import Flag
 from inspector.text import say
 from inspector.trace.encapsulation import Encapsulation
-from inspector.views.ladder_layout import rule
+from inspector.views.ladder_layout import clipped, rule, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import count, data_bytes
 from inspector.views.safe_text import cells, safe_text
-from inspector.views.wrapping import clipped, wrapped
 
 KNOWN = frozenset(
     [f"{layer}.{name}" for layer, names in FIELDS.items() for name in names.values()]

@@ -6,10 +6,10 @@ from inspector.decode.dissect import Field, Header
 from inspector.text import say
 from inspector.trace.encapsulation import Encapsulation
 from inspector.views.header_fields import meaning_of, value_text
+from inspector.views.ladder_layout import wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import count
 from inspector.views.safe_text import safe_text
-from inspector.views.wrapping import wrapped
 
 _ROW_BYTES = 16
 _MARKED = "label.problem"

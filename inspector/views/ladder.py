@@ -30,7 +30,7 @@ from inspector.views.labels import (
     segment_label,
     torn_segment_label,
 )
-from inspector.views.ladder_layout import NARROWEST, WIDEST, Layout, Stroke, relative_time, rule
+from inspector.views.ladder_layout import NARROWEST, WIDEST, Layout, Stroke, relative_time, rule, wrapped
 from inspector.views.lanes import Group, lane_width, with_lanes, with_rows
 from inspector.views.line import Line, Span, line_in_ascii, line_of
 from inspector.views.phases import (
@@ -45,7 +45,6 @@ from inspector.views.phases import (
 )
 from inspector.views.placement import LivePlacement, Marks, initial_states, place
 from inspector.views.quantities import count, data_bytes, date, duration, wall_clock
-from inspector.views.wrapping import wrapped
 
 TAG_STYLES = 6
 QUOTE_IN_ROWS = 30

@@ -13,9 +13,9 @@ from inspector.calls.matching import SidedCall
 from inspector.tcp.states import Side
 from inspector.trace.conversation import Row
 from inspector.views.call_marks import CallMarks, Mark, in_a_row
+from inspector.views.ladder_layout import wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.safe_text import cells
-from inspector.views.wrapping import wrapped
 
 LEAST_WIDTH = 120
 _LADDER_WIDTH = 76

@@ -13,12 +13,11 @@ from inspector.trace.encapsulation import Encapsulation
 from inspector.views.encoding import Encoding, characters, encoding_of
 from inspector.views.header_fields import packets_text, set_flags, value_text
 from inspector.views.labels import is_repeated
-from inspector.views.ladder_layout import rule
+from inspector.views.ladder_layout import rule, wrapped
 from inspector.views.layers import boxes, heading
 from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import count, data_bytes
 from inspector.views.safe_text import is_text, safe_hex, safe_line, safe_text
-from inspector.views.wrapping import wrapped
 
 _OWN_WORDS = frozenset(("tcp", "udp", "ipv4", "ipv6", "ethernet", "arp"))
 _NEXT = {"ethernet": "type", "ipv4": "protocol", "ipv6": "next_header"}

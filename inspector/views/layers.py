@@ -10,10 +10,10 @@ from inspector.tcp.states import Side
 from inspector.text import say
 from inspector.trace.encapsulation import Encapsulation
 from inspector.views.encoding import encoding_of
+from inspector.views.ladder_layout import clipped, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import count, data_bytes
 from inspector.views.safe_text import cells, is_text, safe_hex, safe_line, safe_text
-from inspector.views.wrapping import clipped, wrapped
 
 PHYSICAL = 1
 _LABEL, _SHORT_LABEL, _SIZE = 16, 3, 16

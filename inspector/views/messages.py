@@ -15,11 +15,11 @@ from inspector.trace.live_messages import LiveMessage
 from inspector.trace.messages import Framed, MessageStream
 from inspector.trace.messages import Span as Carried
 from inspector.views.ladder import TAG_STYLES
+from inspector.views.ladder_layout import clipped, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.message_findings import findings
 from inspector.views.quantities import count, data_bytes
 from inspector.views.safe_text import cells, is_text, safe_hex, safe_line
-from inspector.views.wrapping import clipped, wrapped
 
 _NARROWEST_STRETCH, _WIDEST_STRETCH = 4, 16
 _LEAST_QUOTE = 8

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from inspector.views.ladder_layout import rule
+from inspector.views.ladder_layout import rule, wrapped
 from inspector.views.line import Line, Span, line_of
-from inspector.views.wrapping import wrapped
 
 _WIDEST = 100  # longer lines are hard to read
 

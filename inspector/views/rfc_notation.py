@@ -7,9 +7,9 @@ from inspector.tcp.states import EndpointState, Known, Side, TcpState
 from inspector.text import say
 from inspector.trace.conversation import Row
 from inspector.views.labels import finding_words, flag_names
+from inspector.views.ladder_layout import wrapped
 from inspector.views.line import Span
 from inspector.views.safe_text import cells
-from inspector.views.wrapping import wrapped
 
 _STATE = 14
 _ARROW = {Side.CLIENT: " --> ", Side.SERVER: " <-- "}

@@ -11,10 +11,10 @@ from inspector.calls.call import WAITING, SocketCall
 from inspector.tcp.segment import Flag
 from inspector.text import say
 from inspector.trace.conversation import Conversation
+from inspector.views.ladder_layout import clipped, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import duration
 from inspector.views.safe_text import cells
-from inspector.views.wrapping import clipped, wrapped
 
 _LEAST_BAR = 20
 _TICK_CELLS = 16
