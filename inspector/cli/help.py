@@ -6,6 +6,7 @@ from rich_argparse import RichHelpFormatter
 
 from inspector.text import translated
 from inspector.views.ladder_layout import wrapped
+from inspector.views.safe_text import cells
 
 if TYPE_CHECKING:
     from rich.containers import Lines
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 class HelpFormatter(RichHelpFormatter):
     """Breaks lines where both languages may be broken."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        usage = translated("usage:")
+        self._width -= cells(usage) - len(usage)  # argparse counts characters
 
     def start_section(self, heading: str | None) -> None:
         super().start_section(heading)
