@@ -230,7 +230,8 @@ def test_every_key_has_a_text_and_every_text_is_used() -> None:
             for key in keys_of(node, path) if text else []:
                 used.setdefault(key, f"{path}:{getattr(node, 'lineno', 0)} {text}")
     assert {key: place for key, place in used.items() if key not in TEXTS} == {}
-    assert sorted(TEXTS.keys() - used.keys()) == []
+    foreign = {f"foreign.{name}" for name in AREAS["foreign"]}  # looked up by their English text
+    assert sorted(TEXTS.keys() - used.keys() - foreign) == []
 
 
 def test_composed_keys_are_all_listed_here() -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from inspector.text import listed
 from inspector.text.problems import FileProblem
 
 _PACKAGE = Path(__file__).parents[1]
@@ -29,5 +30,5 @@ def located(name: str) -> str:
         return name
     found = find(name)
     if found is None and not path.is_dir() and "/" not in name and "." not in name:
-        raise FileProblem("file.no_such_capture", name=name, names=", ".join(names()))
+        raise FileProblem("file.no_such_capture", name=name, names=listed(names()))
     return str(found or name)

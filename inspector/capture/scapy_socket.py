@@ -12,6 +12,7 @@ from typing import Any
 
 from inspector.capture.packet_socket import Link, link_of
 from inspector.capture.privileges import missing_right
+from inspector.text import listed
 from inspector.text.problems import LiveProblem, Problem, UsageProblem
 
 HAS_PACKET_SOCKETS = sys.platform == "linux"
@@ -28,7 +29,7 @@ def open_socket(interface: str, bpf: str | None = None) -> Any:
     """
     existing = [name for _, name in socket.if_nameindex()]
     if interface not in existing:
-        raise LiveProblem("live.no_interface", interface=interface, existing=", ".join(existing))
+        raise LiveProblem("live.no_interface", interface=interface, existing=listed(existing))
     conf = scapy_configuration()
     try:
         scapy_socket = conf.L2listen(iface=interface, promisc=False)

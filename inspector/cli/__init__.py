@@ -53,7 +53,7 @@ def _run(arguments: list[str]) -> int:
 
 def _told(error: Exception) -> int:
     """Say in one line on stderr what went wrong; the exit status that belongs to it."""
-    from inspector.text import say
+    from inspector.text import say, translated
     from inspector.text.problems import Problem
 
     status = 1
@@ -61,7 +61,7 @@ def _told(error: Exception) -> int:
         sentence, status = str(error), error.exit_status
     elif isinstance(error, OSError):  # those of files, sockets and programs are Problems: this one is of our output
         _give_up_output()
-        sentence = say("cli.output", reason=error.strerror or error)
+        sentence = say("cli.output", reason=translated(error.strerror or str(error)))
     else:
         sentence = say("cli.bug", error=f"{type(error).__name__}: {error}", variable=_TRACEBACK_VARIABLE)
     sys.stdout.flush()

@@ -11,7 +11,7 @@ from inspector.cli.running import LabelledOutput, draw
 from inspector.demos import Demo
 from inspector.render.terminal import Painter, painter_for
 from inspector.session.run import demo_run
-from inspector.text import say
+from inspector.text import clauses, listed, say
 from inspector.text.problems import RightProblem, UsageProblem
 from inspector.views.ladder import LadderOptions
 from inspector.views.paragraphs import paragraphs
@@ -28,10 +28,10 @@ def run(options: argparse.Namespace) -> int:
         return 0
     demo = demos.find(options.name or _DEFAULT)
     if demo is None:
-        raise UsageProblem("demo.unknown", name=options.name, names=", ".join(demos.names()))
+        raise UsageProblem("demo.unknown", name=options.name, names=listed(demos.names()))
     variant = options.variant or demo.variants[0]
     if variant not in demo.variants:
-        raise UsageProblem("demo.no_variant", name=demo.name, variant=variant, variants=", ".join(demo.variants))
+        raise UsageProblem("demo.no_variant", name=demo.name, variant=variant, variants=listed(demo.variants))
     painter = painter_for(options)
     painter.prepare()
     drawing = ladder_options(options, painter)
@@ -53,7 +53,7 @@ def _lesson(demo: Demo, variant: str, painter: Painter) -> None:
     texts = [(say(f"demo.{part}_title"), say(f"demo.{name}_{part}")) for part in ("steps", "lesson")]
     others = [f"inspector demo {demo.name} --variant {other}" for other in demo.variants if other != variant]
     if others:
-        texts.append((say("demo.variants_title"), "; ".join(others)))
+        texts.append((say("demo.variants_title"), clauses(others)))
     painter.paint_all(paragraphs(texts, painter.width))
 
 

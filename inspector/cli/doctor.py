@@ -3,11 +3,11 @@
 import argparse
 import os
 import sys
-import textwrap
 
 from inspector.render.terminal import Painter, painter_for
 from inspector.session.doctor import Check, Screen, checks
 from inspector.text import say
+from inspector.views.ladder_layout import wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.safe_text import cells
 
@@ -30,7 +30,7 @@ def _screen(painter: Painter) -> Screen:
 def _lines(check: Check, width: int) -> list[Line]:
     title = say(f"doctor.{check.name}")
     beginnings = [Span(title + " " * (_TITLE_CELLS - cells(title)), "head"), Span(" " * _TITLE_CELLS)]
-    texts = textwrap.wrap(check.found, max(20, width - _TITLE_CELLS), break_long_words=False, break_on_hyphens=False)
+    texts = wrapped(check.found.split(" "), max(20, width - _TITLE_CELLS), " ")
     lines = [line_of([beginnings[index > 0], Span(text)]) for index, text in enumerate(texts)]
     if check.remedy:  # never wrapped: it may be a command to copy
         lines.append(line_of([beginnings[1], Span(say("doctor.remedy", remedy=check.remedy), "label.problem")]))

@@ -1,6 +1,7 @@
 """The option ``--framing``."""
 
 from inspector.framing.registry import AUTO, Opener, UnknownFraming, names, opener
+from inspector.text import listed
 from inspector.text.problems import UsageProblem
 
 
@@ -9,5 +10,4 @@ def framing_opener(framing: str) -> Opener | None:
     try:
         return None if framing == AUTO else opener(framing)
     except UnknownFraming:
-        known = ", ".join([AUTO, *names()])
-        raise UsageProblem("messages.unknown", framing=framing, names=known) from None
+        raise UsageProblem("messages.unknown", framing=framing, names=listed([AUTO, *names()])) from None

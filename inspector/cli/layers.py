@@ -8,7 +8,7 @@ from inspector.cli.keys import one_key
 from inspector.decode.header_names import LINK
 from inspector.render.layers_json import layers_line
 from inspector.render.terminal import Painter, painter_for
-from inspector.text import say
+from inspector.text import listed, say
 from inspector.text.problems import UsageProblem
 from inspector.trace.encapsulation import Encapsulation, EncapsulationReader
 from inspector.trace.trace import Trace
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
         packet = EncapsulationReader(trace).read(number)
         marked = fields_named(packet, options.field) if options.field else []
         if options.field and not marked:
-            names = ", ".join(dict.fromkeys(field.name for header in packet.headers for field in header.fields))
+            names = listed(dict.fromkeys(field.name for header in packet.headers for field in header.fields))
             raise UsageProblem("layers.unknown_field", packet=number, field=options.field, names=names)
         painter = painter_for(options)
         width = painter.width

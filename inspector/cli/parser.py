@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from inspector.text import say
+from inspector.text import say, translated
 from inspector.text.language import Language
 from inspector.text.problems import UsageProblem
 
@@ -19,9 +19,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
-    from rich_argparse import RichHelpFormatter
+    from inspector.cli.help import HelpFormatter
 
-    return RichHelpFormatter(prog)
+    return HelpFormatter(prog)
+
+
+def _speak_to_users() -> None:
+    """Let argparse look its own messages up with us: it asks gettext, which would want compiled files for them."""
+    vars(argparse)["_"] = lambda words: words and translated(words)  # it asks for descriptions that are None too
 
 
 def _number(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -191,6 +196,7 @@ _OWN_HELP = {
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command and its options; raises UsageProblem, and SystemExit after printing help."""
+    _speak_to_users()
     if arguments and arguments[0] in COMMANDS:
         command = arguments[0]
         parser = _Parser(prog=f"inspector {command}", description=say(f"cli.{command}"), formatter_class=_formatter)

@@ -12,7 +12,7 @@ from inspector.cli.common import ladder_options, selection_of, tell
 from inspector.cli.running import LabelledOutput, draw, draw_live
 from inspector.render.terminal import painter_for
 from inspector.session.run import Command, Recorder, Run, Surroundings
-from inspector.text import say
+from inspector.text import listed, say
 from inspector.text.problems import FileProblem, UsageProblem
 from inspector.views.ladder_layout import clipped
 from inspector.views.safe_text import safe_text
@@ -34,10 +34,10 @@ def run(options: argparse.Namespace) -> int:
         running = Run(commands, output.write, surroundings, write=options.write, overwrite=options.overwrite)
         with running:
             where = "run.begin_host" if options.host_network else "run.begin"
-            tell(say(where, labels=", ".join(labels), count=len(labels)))
-            slowed = ", ".join([command.label for command in commands if command.recorder is Recorder.STRACE])
+            tell(say(where, labels=listed(labels), count=len(labels)))
+            slowed = [command.label for command in commands if command.recorder is Recorder.STRACE]
             if slowed:
-                tell(say("run.slowed", labels=slowed))
+                tell(say("run.slowed", labels=listed(slowed)))
             live = sys.stdout.isatty() and not options.at_end
             (draw_live if live else draw)(running, painter, ladder_options(options, painter, live=live), options.write)
             output.finish()

@@ -15,7 +15,7 @@ from inspector.render.terminal import Painter, painter_for
 from inspector.session.live import Limits, LiveSession, OpenedWatch, WatchRequest, ended_by_signals, open_watch
 from inspector.session.processes import AttachedProcess
 from inspector.session.quiet import reason
-from inspector.text import say
+from inspector.text import listed, say
 from inspector.views.line import Line, Span
 from inspector.views.quantities import count
 from inspector.views.safe_text import safe_text
@@ -122,7 +122,7 @@ class _Calls:
 
 
 def _beginning(options: argparse.Namespace) -> str:
-    ports = ", ".join(map(str, options.port or ()))
+    ports = listed(options.port or ())
     key = "watch.begin_ports" if ports else "watch.begin"
     return say(key, interface=options.interface, ports=ports)
 

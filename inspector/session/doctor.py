@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from inspector import __version__, sandbox
 from inspector.capture.privileges import can_capture, command_as_root
-from inspector.text import say
+from inspector.text import listed, say
 
 _IFF_UP = 0x1  # linux/if.h
 _LEAST_COLUMNS = 80
@@ -45,7 +45,7 @@ def checks(program: str, screen: Screen) -> Iterator[Check]:
     yield _checked("private", refusal is None, reason=refusal)
     yield _checked("libpcap", (library := find_library("pcap")) is not None, path=library)
     yield _checked("strace", (strace := shutil.which("strace")) is not None, path=strace)
-    yield Check("interfaces", ", ".join(map(_interface, socket.if_nameindex())))
+    yield Check("interfaces", listed(map(_interface, socket.if_nameindex())))
     yield _terminal(screen)
 
 

@@ -6,12 +6,17 @@ second one (``en_one``) that is taken when the parameter ``count`` is 1.
 """
 
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from inspector.text import language
+from inspector.text.language import Language
 
 _FOLDER = Path(__file__).parent
+_FOREIGN = "foreign"
+_BETWEEN_ITEMS = {Language.ENGLISH: ", ", Language.CHINESE: "、"}
+_BETWEEN_CLAUSES = {Language.ENGLISH: "; ", Language.CHINESE: "；"}
 
 
 @cache
@@ -27,6 +32,29 @@ def say(key: str, /, **parameters: object) -> str:
     one = f"{spoken}_one"
     template = entry[one] if parameters.get("count") == 1 and one in entry else entry[spoken]
     return template.format_map(parameters)
+
+
+def listed(items: Iterable[object]) -> str:
+    """Several things of a kind, as they stand within a sentence."""
+    return _BETWEEN_ITEMS[language.spoken()].join(map(str, items))
+
+
+def clauses(parts: Iterable[str]) -> str:
+    """Several statements as one."""
+    return _BETWEEN_CLAUSES[language.spoken()].join(parts)
+
+
+def translated(words: str) -> str:
+    """What the system or a library says in English, in the language spoken, as far as it is known there.
+
+    Of ``operation: reason`` the reason may be.
+    """
+    spoken = language.spoken()
+    if spoken is Language.ENGLISH:
+        return words
+    known = {entry["en"]: entry[spoken] for entry in _area(_FOREIGN).values()}
+    before, colon, reason = words.rpartition(": ")
+    return known.get(words.strip()) or f"{before}{colon}{known.get(reason, reason)}"
 
 
 def load_all() -> None:

@@ -1,6 +1,6 @@
 """What can go wrong with files, rights, options and tools: exceptions that name operation, object and remedy by key."""
 
-from inspector.text import say
+from inspector.text import say, translated
 
 
 class Problem(Exception):
@@ -17,7 +17,9 @@ class Problem(Exception):
         self.parameters = parameters
 
     def __str__(self) -> str:
-        return say(self.key, **self.parameters)
+        given = self.parameters.get("reason")
+        reason = {"reason": translated(given)} if isinstance(given, str) else {}
+        return say(self.key, **self.parameters | reason)
 
 
 class FileProblem(Problem):

@@ -12,6 +12,7 @@ from inspector.views.line import Line, Span, line_of
 from inspector.views.safe_text import cells
 
 _PACKETS_NAMED = 4
+_SIDE_CELLS = 6
 
 
 class ListedCall(NamedTuple):
@@ -27,7 +28,8 @@ def call_lines(calls: Iterable[ListedCall], width: int, *, ascii_only: bool) -> 
     for number, (side, call, _, packets, known) in calls:
         time = "0 s " if last_ns is None else relative_time(call.enter_ns - last_ns)
         last_ns = call.enter_ns
-        head = f"{time:>10} {number:>3} {call.process:>7} {say('ladder.server' if side else 'ladder.client'):<6} "
+        who = say("ladder.server" if side else "ladder.client")
+        head = f"{time:>10} {number:>3} {call.process:>7} {who}{' ' * (_SIDE_CELLS - cells(who))} "
         links = _links(packets, known)
         room = max(width - cells(head) - cells(links) - 1, 20)
         words = asked(call, room)

@@ -3,7 +3,7 @@
 from inspector.calls.buffers import Fill
 from inspector.calls.call import RECEIVING, SENDING, WAITING, Address, ReadySocket, SocketCall
 from inspector.calls.matching import EXIT
-from inspector.text import say
+from inspector.text import clauses, listed, say
 from inspector.views.quantities import count, duration
 from inspector.views.safe_text import cells, is_text, safe_line, safe_text
 
@@ -63,7 +63,7 @@ def explained(call: SocketCall) -> str:
 def fill_words(fill: Fill) -> str:
     """Where bytes are: ``to send 10 B, in flight 5 B, unread 3 B``; what is not known is left out."""
     parts = [("to_send", fill.to_send), ("in_flight", fill.in_flight), ("unread", fill.unread)]
-    return ", ".join(say(f"calls.{place}", bytes=count(amount)) for place, amount in parts if amount is not None)
+    return listed(say(f"calls.{place}", bytes=count(amount)) for place, amount in parts if amount is not None)
 
 
 def style_of(call: SocketCall) -> str:
@@ -78,6 +78,8 @@ def lasted(call: SocketCall) -> str:
 
 
 def _argument(call: SocketCall) -> str:
+    if call.name == "close" and call.protocol == "TCP" and call.local is not None and call.remote is None:
+        return say("calls.listener")
     return safe_text(_raw_argument(call), ascii_only=True)
 
 
@@ -97,8 +99,6 @@ def _raw_argument(call: SocketCall) -> str:
         return _HOW[call.asked] if call.asked < len(_HOW) else str(call.asked)
     if call.name == "listen" and call.asked is not None:
         return str(call.asked)
-    if call.name == "close" and call.protocol == "TCP" and call.local is not None and call.remote is None:
-        return say("calls.listener")
     if call.name == "setblocking":
         return str(bool(call.asked))
     if call.name in WAITING and call.asked is not None:
@@ -125,11 +125,11 @@ def _port(address: Address) -> str:
 def _found_ready(call: SocketCall) -> str:
     """What a wait found: ``readable: listener, :50000``; a connection is called by the port that tells it apart."""
     found = [
-        say(f"calls.{name}", sockets=", ".join(names))
+        say(f"calls.{name}", sockets=listed(names))
         for bit, name in _POLL_BITS.items()
         if (names := [_socket_name(socket) for socket in call.ready if socket.bits & bit])
     ]
-    return "; ".join(found) or say("calls.none_ready")
+    return clauses(found) or say("calls.none_ready")
 
 
 def _socket_name(socket: ReadySocket) -> str:
