@@ -175,7 +175,7 @@ def _is_uneventful(segment: Segment, own: Direction, peer: Direction) -> bool:
     carried_bytes = payload_bytes + (flags & FIN)
     if not carried_bytes:
         return ack != own.last_ack
-    end = seq + carried_bytes & MASK  # no full window, nothing acknowledged already, of data with a FIN neither the data
+    end = seq + carried_bytes & MASK  # no full window, nothing acknowledged already: not the data before a FIN either
     return end != peer.right_edge and peer.last_ack - seq - (payload_bytes or carried_bytes) & HALF != 0
 
 
