@@ -50,7 +50,7 @@ def scene(case: dict[str, Any], texts: str, calls: str) -> Scene:
 def found(case: dict[str, Any], texts: str, calls: str, packet: str, rule: str) -> list[Reason]:
     whole = scene(case, texts, calls)
     number = case.get(packet, whole.rows[-1].packet)
-    return [reason for reason in reasons(whole.moment(number)) if reason.rule.name == rule]
+    return [reason for reason in reasons(whole.moment(number)) if reason.rule.key == rule]
 
 
 @pytest.mark.parametrize("rule", CASES)
@@ -68,7 +68,7 @@ def test_near_miss(rule: str) -> None:
 
 
 def test_every_tcp_rule_has_its_case() -> None:
-    ours = {rule.name for module in (opening, data, closing, findings, changes) for rule in module.RULES}
+    ours = {rule.key for module in (opening, data, closing, findings, changes) for rule in module.RULES}
     assert ours == CASES.keys()
 
 

@@ -128,7 +128,7 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         "calls.{place}": ("to_send", "in_flight", "unread"),
     },
     "views/explanation.py": {
-        "reasons.{reason.rule.name}": [rule.name for rule in RULES],
+        "reasons.{reason.rule.key}": [rule.key for rule in RULES],
         "explain.known_{reason.case.known}": [f"known_{known}" for known in Known],
         "explain.part_{part}": [f"part_{part}" for part in Part],
     },

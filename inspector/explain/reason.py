@@ -47,13 +47,20 @@ class Case(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """When a sentence is true of a packet. Its text is ``reasons.<name>``; ``source`` says who wrote the rule."""
+    """When a sentence is true of a packet. ``source`` says who wrote the rule; ``text``, where rules share one, is the
+    name of its text."""
 
     name: str
     part: Part
     topic: str
     source: str
     find: "Callable[[Moment], Iterator[Case]]"
+    text: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name of its text in the area ``reasons``."""
+        return self.text or self.name
 
 
 class Reason(NamedTuple):

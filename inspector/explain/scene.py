@@ -80,6 +80,11 @@ class Scene:
         return self._first(FIN)
 
     @cached_property
+    def noticed(self) -> frozenset[int | None]:
+        """The packets that ICMP errors quote."""
+        return frozenset(row.notice.about for row in self.rows if row.notice is not None)
+
+    @cached_property
     def recorded(self) -> frozenset[Side]:
         """The sides whose program's calls were recorded."""
         return frozenset(each.side for each in self.calls if each.call.remote is not None)

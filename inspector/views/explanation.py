@@ -26,7 +26,7 @@ def sentence(reason: Reason) -> str:
     """What it says, in the language spoken."""
     given = reason.case.parameters.items()
     words = {name: value if type(value) is int else _worded(value) for name, value in given}  # a count stays a number
-    text = say(f"reasons.{reason.rule.name}", **words)
+    text = say(f"reasons.{reason.rule.key}", **words)
     return _SENTENCE_BEGINS.sub(r"\1The ", text)
 
 

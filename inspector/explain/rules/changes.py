@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from inspector.explain.reason import Case, Part, Rule
 from inspector.explain.scene import Moment
+from inspector.tcp.report import SegmentReport
 from inspector.tcp.states import Known, TcpState, Transition
 
 _TOPICS = {
@@ -41,25 +42,36 @@ def _only_refuses(move: Transition) -> bool:
     return move.before is TcpState.LISTEN and move.after is TcpState.CLOSED
 
 
-def arrived(m: Moment) -> Iterator[Case]:
+def _arrived_at(state: TcpState) -> Callable[[Moment], Iterator[Case]]:
     """What its receiver came to, as a later packet shows."""
-    if m.report is not None and m.report.expected is not None:
-        for shown_by, move in m.scene.moves_caused_by(m.row.packet):
-            if move.side is m.side.other and shown_by > m.row.packet:
-                parameters = {"side": move.side, "before": move.before, "after": move.after, "packet": shown_by}
-                yield Case(parameters, (shown_by,), known=move.known)
-                return
+
+    def find(m: Moment) -> Iterator[Case]:
+        if m.report is not None and m.report.expected is not None:
+            for shown_by, move in m.scene.moves_caused_by(m.row.packet):
+                if move.side is m.side.other and shown_by > m.row.packet and move.after is state:
+                    parameters = {"side": move.side, "before": move.before, "after": move.after, "packet": shown_by}
+                    yield Case(parameters, (shown_by,), known=move.known)
+                    return
+
+    return find
 
 
-def expected(m: Moment) -> Iterator[Case]:
+def _expected_at(state: TcpState) -> Callable[[Moment], Iterator[Case]]:
     """What its receiver will be in, if it arrives; nothing has shown that."""
-    report = m.report
-    if report is None or report.expected is None or m.covered_by is not None or m.scene.is_itself:
+
+    def find(m: Moment) -> Iterator[Case]:
+        if m.report is not None and m.report.expected is not None and m.report.expected.state is state:
+            yield from _expected(m, m.report, state)
+
+    return find
+
+
+def _expected(m: Moment, report: SegmentReport, state: TcpState) -> Iterator[Case]:
+    if m.covered_by is not None or m.scene.is_itself or m.row.packet in m.scene.noticed:
         return
-    told_otherwise = any(row.notice is not None and row.notice.about == m.row.packet for row in m.scene.rows)
-    if not told_otherwise and not any(move.side is m.side.other for _, move in m.scene.moves_caused_by(m.row.packet)):
+    if not any(move.side is m.side.other for _, move in m.scene.moves_caused_by(m.row.packet)):
         before = (report.client, report.server)[m.side.other].state
-        parameters = {"side": m.side.other, "before": before, "after": report.expected.state}
+        parameters = {"side": m.side.other, "before": before, "after": state}
         yield Case(parameters, known=Known.INFERRED)
 
 
@@ -68,6 +80,9 @@ RULES = (
         Rule(name_of(state), Part.CHANGES, topic, "RFC 9293 §3.3.2", _coming_to(state))
         for state, topic in _TOPICS.items()
     ),
-    Rule("arrived", Part.CHANGES, "handshake", "RFC 9293 §3.3.2", arrived),
-    Rule("expected", Part.CHANGES, "handshake", "RFC 9293 §3.3.2", expected),
+    *(
+        Rule(f"{how}_{state.lower()}", Part.CHANGES, topic, "RFC 9293 §3.3.2", finding(state), how)
+        for how, finding in (("arrived", _arrived_at), ("expected", _expected_at))
+        for state, topic in _TOPICS.items()
+    ),
 )
