@@ -3,18 +3,27 @@
 import re
 import runpy
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from inspector.cli.language import choose
 from inspector.cli.parser import parse
+from inspector.text import language
 
 PROJECT = Path(__file__).parents[1]
 README, README_ZH, QUICKSTART = (PROJECT / name for name in ("README.md", "README.zh.md", "docs/zh/quickstart.md"))
 MAKE = runpy.run_path(str(PROJECT / "docs" / "make_quickstart.py"))
 TYPED = re.compile(r"\.venv/bin/(inspector [^\n`|&]+)")
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def _language_as_before() -> Iterator[None]:
+    spoken = language.spoken()
+    yield
+    language.speak(spoken)
 
 
 def text(path: Path) -> str:
