@@ -21,6 +21,7 @@ from inspector.tcp.findings import Cause, Kind
 from inspector.tcp.report import Closing, Opening
 from inspector.tcp.states import Known
 from inspector.text import problems
+from inspector.text.language import Language
 from inspector.views.call_words import _EXPLAINED, _POLL_BITS
 from inspector.views.encoding import Encoding
 from inspector.views.header_fields import KNOWN
@@ -261,11 +262,60 @@ def test_texts_get_the_parameters_they_take() -> None:
 
 def test_texts_are_whole() -> None:
     for key, entry in TEXTS.items():
-        assert {"en"} <= entry.keys() <= {"en", "en_one", "zh", "zh_one"}, key
+        assert {*Language} <= entry.keys() <= {"en", "en_one", "zh", "zh_one"}, key
         for text in entry.values():
             assert text == text.strip(), key
             assert "\n" not in text, key
             assert not re.search(r"[^ ]  [^ ]", text), key
+
+
+def test_both_languages_take_the_same_parameters() -> None:
+    for key, entry in TEXTS.items():
+        english, chinese = (
+            {name for _, name, _, _ in string.Formatter().parse(entry[language]) if name} for language in Language
+        )
+        assert english == chinese, key
+
+
+# Words that textbooks or screens use for the same thing; here each thing has one.
+SYNONYMS = (
+    "回环",
+    "三路握手",
+    "四路挥手",
+    "序列号",
+    "确认序号",
+    "重置",
+    "慢速启动",
+    "黏包",
+    "滑窗",
+    "客户机",
+    "服务端",
+    "数据报文",
+)
+
+
+def test_chinese_uses_the_words_of_the_glossary() -> None:
+    for key, entry in TEXTS.items():
+        for word in SYNONYMS:
+            assert word not in entry["zh"], (key, word)
+
+
+def glued(node: ast.AST) -> bool:
+    """Whether a text is put together of several, or of one and words of the code."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return any(isinstance(part, ast.Call) and called(part) == "say" for part in (node.left, node.right))
+    if not isinstance(node, ast.JoinedStr):
+        return False
+    filled = [part.value for part in node.values if isinstance(part, ast.FormattedValue)]
+    said = [part for part in filled if isinstance(part, ast.Call) and called(part) == "say"]
+    words = "".join(part.value for part in node.values if isinstance(part, ast.Constant))
+    return bool(said) and (len(said) > 1 or any(map(str.isalpha, words)))
+
+
+def test_no_text_is_glued_from_pieces() -> None:
+    for path, tree in modules():
+        for node in ast.walk(tree):
+            assert not glued(node), f"{path}:{getattr(node, 'lineno', 0)} {ast.unparse(node)}"
 
 
 SHOWING = {

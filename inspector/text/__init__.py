@@ -27,8 +27,7 @@ def _area(name: str) -> dict[str, dict[str, str]]:
 def say(key: str, /, **parameters: object) -> str:
     """The text of a key with its parameters filled in; a missing key or parameter raises KeyError."""
     area, _, name = key.rpartition(".")
-    entry = _area(area)[name]
-    spoken = language.spoken() if language.spoken() in entry else "en"
+    entry, spoken = _area(area)[name], language.spoken()
     one = f"{spoken}_one"
     template = entry[one] if parameters.get("count") == 1 and one in entry else entry[spoken]
     return template.format_map(parameters)

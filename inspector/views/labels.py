@@ -224,7 +224,7 @@ def _spans(parts: Sequence[Part], chosen: Sequence[bool], quote: str) -> list[Sp
 
 def _window_words(report: SegmentReport) -> str:
     if report.scaled_window is None:
-        return f"win={report.segment.window} {say('ladder.unscaled')}"
+        return say("ladder.unscaled", window=report.segment.window)
     return f"win={report.scaled_window}"
 
 
