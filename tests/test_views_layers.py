@@ -13,7 +13,7 @@ from test_views_golden import check
 
 from inspector.capture import bundled
 from inspector.cli import main
-from inspector.decode.dissect import dissect
+from inspector.decode.dissect import Field, Header, dissect
 from inspector.tcp.states import Side
 from inspector.trace.encapsulation import Encapsulation, EncapsulationReader
 from inspector.trace.trace import Trace
@@ -23,7 +23,7 @@ from inspector.views.header_fields import field_lines
 from inspector.views.hex_dump import fields_named, hex_lines
 from inspector.views.layer_walk import character_lines, note_lines, notes, paragraph_lines, receiving, sending
 from inspector.views.layers import boxes, heading
-from inspector.views.line import Line
+from inspector.views.line import Line, line_in_ascii
 
 GREETING = "你好".encode()
 
@@ -72,6 +72,23 @@ def test_pictures(name: str, words: list[str], capsys: pytest.CaptureFixture[str
     check(f"layers_{name}", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("name", ["http", "split-utf8", "tls"])
+def test_in_ascii_every_box_keeps_its_walls(name: str) -> None:
+    with Trace.read(str(bundled.find(name))) as trace:
+        packet = EncapsulationReader(trace).read(4)
+        drawn, in_ascii = (boxes(packet, 100, ascii_only=each) for each in (False, True))
+        for line, plain in zip(drawn, map(line_in_ascii, in_ascii), strict=True):
+            assert plain.text.isascii()
+            assert cell_len(plain.text) == cell_len(line.text)
+
+
+def test_a_long_name_of_a_field_is_cut() -> None:
+    fields = (Field(f"http.{'x' * 500}", "y" * 500, "y" * 500, 0, 8),)
+    packet = alone(link("ethernet", ipv4(bytes(20), 6)).data, 1)
+    packet = packet._replace(headers=(Header("http", "HTTP", 7, 0, 1, fields),))
+    assert max(cell_len(line.text) for line in field_lines(packet, 60)) <= 60
+
+
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 @pytest.mark.parametrize("name", ["http", "ipv6", "tls", "udp-closed", "frames", "mtu"])
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
@@ -79,8 +96,7 @@ def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
         reader = EncapsulationReader(trace)
         for packet in range(1, min(len(trace), 12) + 1):
             found = reader.read(packet)
-            lines = [*everything(found, width)] if width >= 80 else [*boxes(found, width), *diagram_lines(found, width)]
-            for line in lines:
+            for line in everything(found, width):
                 assert cell_len(line.text) <= width, line.text
 
 

@@ -35,12 +35,12 @@ class Step(NamedTuple):
     header: int | None = None  # which, of those that lie in one another
 
 
-def picture(packet: Encapsulation, link_type: int, width: int) -> list[Line]:
+def picture(packet: Encapsulation, link_type: int, width: int, *, ascii_only: bool = False) -> list[Line]:
     """The boxes, and what is to be said about them."""
     return [
         *heading(packet, width),
         Line(),
-        *boxes(packet, width),
+        *boxes(packet, width, ascii_only=ascii_only),
         Line(),
         line_of(rule(say("layers.down_title"), "", width)),
         *paragraph_lines(sending(packet), width),

@@ -37,6 +37,11 @@ def cells(text: str) -> int:
     return len(text) if text.isascii() else sum([2 if east_asian_width(char) in "WF" else 1 for char in text])
 
 
+def padded(text: str, width: int) -> str:
+    """The text and spaces behind it, up to so many cells."""
+    return text + " " * (width - cells(text))
+
+
 def safe_text(text: str, *, ascii_only: bool = False) -> str:
     """The text on one line, everything invisible escaped; with ``ascii_only`` everything beyond ASCII too."""
     if text.isascii() and text.isprintable():
