@@ -7,8 +7,10 @@ import pytest
 
 from inspector.capture import bundled
 from inspector.cli import main
-from inspector.framing.inference import infer
-from inspector.trace.messages import inferred
+from inspector.framing.inference import Extent, infer
+from inspector.tcp.reassembly import Gap, Piece
+from inspector.tcp.states import Side
+from inspector.trace.messages import infer_parts, inferred
 from inspector.trace.trace import Trace
 
 WORDS = [b"hello", b"how are you", "你好".encode(), b"fine, and you?", b"bye"]
@@ -77,8 +79,45 @@ def test_a_stream_that_is_too_long_is_judged_by_its_beginning() -> None:
     assert best.framing == "length:!I"
 
 
+def test_the_message_that_never_came_does_not_hide_the_framing() -> None:
+    data = b"".join(struct.pack("!I", len(word)) + word for word in WORDS)
+    best, _ = infer(data[:-2])
+    assert best is not None
+    assert (best.framing, best.messages, best.extent) == ("length:!I", len(WORDS) - 1, Extent.CUT_OFF)
+
+
+def test_an_answer_without_the_framing_speaks_against_it() -> None:
+    data = b"".join(struct.pack("!I", len(word)) + word for word in WORDS)
+    assert infer(data, b"ok").best is None
+
+
+def test_a_download_that_is_longer_than_what_is_looked_at() -> None:
+    request = b"GET /film HTTP/1.1\r\nHost: h\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + Random(3).randbytes(1_000_000)
+    best, _ = infer(request, (answer, range(0, len(answer), 1448)))
+    assert best is not None
+    assert (best.framing, best.extent) == ("http", Extent.BEGINNING)
+
+
+@pytest.mark.parametrize("size", [1_000, 100_000, 1_000_000])
+def test_long_streams_without_a_framing_are_claimed_by_none(size: int) -> None:
+    dice = Random(4)
+    for _ in range(10):
+        assert infer((dice.randbytes(size), range(0, size, 1448))).best is None
+
+
+def test_what_is_behind_a_gap_is_not_looked_at() -> None:
+    data = b"".join(struct.pack("!I", len(word)) + word for word in WORDS)
+    parts = [(Side.CLIENT, Piece(0, data, 1)), (Side.CLIENT, Gap(len(data), len(data) + 99))]
+    best, _ = infer_parts(parts)
+    assert best is not None
+    assert (best.framing, best.extent) == ("length:!I", Extent.BEGINNING)
+
+
 def test_the_command_says_how_it_was_found(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["messages", "frames", "--width", "160"]) == 0
     assert "found: all 4 messages of both directions fit to the last byte" in capsys.readouterr().out
     assert main(["messages", "hello", "--width", "100"]) == 0
     assert "none fits" in capsys.readouterr().out
+    assert main(["messages", "upload-tutorial", "--width", "160"]) == 0
+    assert "It may be size-then-body" in capsys.readouterr().out

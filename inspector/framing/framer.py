@@ -25,12 +25,15 @@ class Message(NamedTuple):
 
 
 class FramingError(Exception):
-    """The bytes at an offset of the stream are not of this framing; ``reason`` is a word for it."""
+    """The bytes at an offset of the stream are not of this framing; ``reason`` is a word for it. ``value`` is a number
+    that stands there and cannot be, ``limit`` what it may be at most."""
 
-    def __init__(self, offset: int, reason: str) -> None:
+    def __init__(self, offset: int, reason: str, value: int = 0, limit: int = 0) -> None:
         super().__init__(f"{reason} at {offset}")
         self.offset = offset
         self.reason = reason
+        self.value = value
+        self.limit = limit
 
 
 class _StreamEnd(Exception):
@@ -105,7 +108,7 @@ class Framer:
         looked = self._at
         while (found := self._buffer.find(delimiter, looked)) < 0:
             if len(self._buffer) - self._at > limit:
-                raise FramingError(self.offset, "no_delimiter")
+                raise FramingError(self.offset, "no_delimiter", limit=limit)
             looked = max(self._at, len(self._buffer) - len(delimiter) + 1)
             before = self._base
             yield from self._more()

@@ -6,6 +6,7 @@ from inspector.framing.framer import Framer, Message
 from inspector.tcp.reassembly import Gap, Piece
 
 _HELD_BYTES = 1 << 16
+_NO_PACKET = 0  # a gap is where nothing came
 
 
 class Followed(NamedTuple):
@@ -29,8 +30,7 @@ class Follower:
     def feed(self, part: Piece | Gap) -> list[Followed]:
         """The messages that these bytes complete; a gap is filled with zeros."""
         data = part.data if isinstance(part, Piece) else bytes(part.end - part.start)
-        if isinstance(part, Piece):
-            self._pieces.append((part.start, part.packet))
+        self._pieces.append((part.start, part.packet if isinstance(part, Piece) else _NO_PACKET))
         held_to = self._base + len(self._held)
         if held_to == part.start and len(self._held) < _HELD_BYTES:
             self._held += data
@@ -56,7 +56,7 @@ class Follower:
         if message.start >= self._base + len(self._held):
             first_bytes = bytearray(data[message.start - start : message.end - start])
         begun = [index for index, (begins, _) in enumerate(self._pieces) if begins <= message.start]
-        pieces = self._pieces[begun[-1] if begun else 0 :]
+        pieces = [piece for piece in self._pieces[begun[-1] if begun else 0 :] if piece[1] != _NO_PACKET]
         return Followed(message, bytes(first_bytes), tuple(piece for piece in pieces if piece[0] < message.end))
 
     def _let_go(self, start: int, data: bytes) -> None:

@@ -1,11 +1,11 @@
 """Messages of a capture that is running, each when its last byte has come."""
 
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from inspector.framing.framer import Message
-from inspector.framing.inference import infer
 from inspector.framing.recognise import recognised
 from inspector.framing.registry import AUTO, opener
 from inspector.tcp.reassembly import ConnectionAssembler, Gap, Piece
@@ -13,7 +13,7 @@ from inspector.tcp.states import Side, TcpState
 from inspector.trace.conversation import Conversation
 from inspector.trace.following import Followed, Follower
 from inspector.trace.live import Arrival, LiveConversation
-from inspector.trace.messages import is_too_large
+from inspector.trace.messages import infer_parts, is_too_large
 
 _RAW = "raw"
 _FEW_BYTES = 1 << 11
@@ -132,14 +132,16 @@ class _Streams:
                 yield from self._decide(framing)
 
     def _found_framing(self) -> str:
-        data, starts = (bytearray(), bytearray()), ([0], [0])
-        for side, part in self._waiting:
-            starts[side].append(len(data[side]))
-            data[side].extend(part.data if isinstance(part, Piece) else bytes(part.end - part.start))
-        if known := recognised(*map(bytes, data)):
+        beginnings = [b"".join(self._beginning(side)) for side in Side]
+        if known := recognised(*beginnings):
             return known
-        best = infer(*((bytes(data[side]), starts[side]) for side in Side)).best
+        best = infer_parts(self._waiting).best
         return "" if best is None else best.framing
+
+    def _beginning(self, side: Side) -> Iterator[bytes]:
+        """What a side has said up to the first gap."""
+        own = (part for sender, part in self._waiting if sender is side)
+        return (part.data for part in takewhile(lambda part: isinstance(part, Piece), own) if isinstance(part, Piece))
 
     def _decide(self, framing: str) -> _Found:
         """The framing is known: what waited goes to it."""
