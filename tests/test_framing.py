@@ -50,11 +50,17 @@ CASES = [
     ("http", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: 1\r\n\r\nHTTP/1.1 204 No\r\n\r\n", [
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: 1\r\n\r\n", 47, "200"),
         (b"HTTP/1.1 204 No\r\n\r\n", 19, "204")]),
+    ("http", b"\r\nGET / HTTP/1.1\n\nGET / HTTP/1.0\n\n", [(b"\r\nGET / HTTP/1.1\n\n", 18, "GET"), (b"GET / HTTP/1.0\n\n", 16, "GET")]),
+    ("http", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 1\r\n\r\nabc", [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 1\r\n\r\nabc", 63, "200")]),
     ("http", b"GET /s http1.1\r\n\r\n", [], "start_line"),
+    ("http", b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", [], "content_length"),
+    ("http", b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\nabcd", [], "transfer_encoding"),
     ("http", b"POST / HTTP/1.1\r\nContent-Length: -3\r\n\r\n", [], "content_length"),
     ("websocket", UPGRADE + b"\x01\x02ab\x89\x00\x80\x01c\x82\x80mask", [
         (UPGRADE, len(UPGRADE), "upgrade"), (b"\x89\x00", 2, "ping"), (b"\x01\x02ab\x89\x00\x80\x01c", 2, "text"),
         (b"\x82\x80mask", 6, "binary")]),
+    ("websocket", UPGRADE + b"\xc1\x01x", [(UPGRADE, len(UPGRADE), "upgrade"), (b"\xc1\x01x", 2, "text")]),
     ("websocket", UPGRADE + b"\x7f\x00", [(UPGRADE, len(UPGRADE), "upgrade")], "frame"),
 ]  # fmt: skip
 

@@ -86,6 +86,31 @@ def test_the_message_that_never_came_does_not_hide_the_framing() -> None:
     assert (best.framing, best.messages, best.extent) == ("length:!I", len(WORDS) - 1, Extent.CUT_OFF)
 
 
+@pytest.mark.parametrize(
+    ("to_server", "to_client", "framing"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 304 Not Modified\r\n\r\n", "http"),
+        (
+            b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n\x81\x85\x01\x02\x03\x04iggis",
+            b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n\xc1\x05\xcaH\xcd\xc9\x07",
+            "websocket",
+        ),
+        (b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n", "resp"),
+        (b"*2\r\n$4\r\nKEYS\r\n$1\r\n*\r\n", b"*500\r\n" + b"$1\r\nk\r\n" * 500, "resp"),
+        (b"USER ann\r\nQUIT\r\n", b"+OK\r\n+OK 2 messages\r\n+OK bye\r\n", "line"),
+        (
+            b'{"question": "how are you today, my dear?"}\n',
+            b'{"answer": "fine, and how are you, my dear?"}\n',
+            "json-lines",
+        ),
+    ],
+)
+def test_protocols_that_are_like_others(to_server: bytes, to_client: bytes, framing: str) -> None:
+    best, _ = infer(to_server, to_client)
+    assert best is not None
+    assert best.framing == framing
+
+
 def test_an_answer_without_the_framing_speaks_against_it() -> None:
     data = b"".join(struct.pack("!I", len(word)) + word for word in WORDS)
     assert infer(data, b"ok").best is None

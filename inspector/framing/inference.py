@@ -13,6 +13,7 @@ from math import log2
 from typing import NamedTuple
 
 from inspector.framing.framer import Framer, Message
+from inspector.framing.recognise import recognised
 from inspector.framing.registry import opener
 
 _ENOUGH_BITS = 22.0  # some thirty framings are tried: by chance one of them fits in less than a stream of 10,000
@@ -24,7 +25,9 @@ _LENGTHS = [
     for letter, order, counts in product(_WIDTHS, "!<", ("", ",header"))
     if letter != "B" or order == "!"
 ]
-_BITS_A_MESSAGE = {"http": 60.0, "tls": 18.0, "resp": 20.0, "json-lines": 30.0, "dns": 12.0}
+_BITS_A_MESSAGE = {"http": 60.0, "tls": 18.0, "resp": 15.0, "json-lines": 40.0, "dns": 30.0}
+_NESTED_BITS = 40.0  # of a RESP message with lengths in it
+_NESTED = b"*$%~>|="
 _TEXT_CONTROLS = frozenset(b"\t\n\r")
 
 
@@ -131,16 +134,19 @@ def _bits(framing: str, direction: Direction, cut: _Cut) -> float | None:
     if name == "length":
         return _length_bits(_WIDTHS[layout[1]], direction, cut)
     if name == "line":
-        return min(float(len(data)), 40.0 + len(messages)) if _is_text(data) else None
+        return min(len(data), 24.0) + min(len(messages), 6.0) if _is_text(data) else None
     if name == "size-then-body":
         return 3.3 * messages[0].header_end + 6 if cut.under_way is None and messages else None
     if name == "websocket":
-        return 60.0 + 4 * len(messages) if data.startswith((b"GET ", b"HTTP/1.1 101")) else None
+        return 120.0 + 4 * len(messages) if recognised(data) == name else None
     if name == "dns":
         are_dns = all(_is_dns(data[message.header_end : message.header_end + 12]) for message in messages)
-        return 30.0 * len(messages) if are_dns else None
+        return _BITS_A_MESSAGE[name] * len(messages) if are_dns else None
     if name == "json-lines":
         return _BITS_A_MESSAGE[name] * sum(data[message.start] in b"{[" for message in messages)
+    if name == "resp":
+        nested = sum(data[message.start] in _NESTED for message in messages)
+        return _NESTED_BITS * nested + _BITS_A_MESSAGE[name] * (len(messages) - nested)
     return _BITS_A_MESSAGE[name] * (len(messages) + (name == "http" and cut.under_way is not None))
 
 

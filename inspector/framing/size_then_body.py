@@ -1,6 +1,6 @@
 """``size-then-body``: the upload of the tutorial."""
 
-from inspector.framing.framer import Framer, FramingError, Waiting
+from inspector.framing.framer import Framer, FramingError, Message, Waiting
 
 _MOST_DIGITS = 20
 

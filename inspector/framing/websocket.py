@@ -6,6 +6,7 @@ from inspector.framing.framer import Framer, FramingError, Message, Waiting
 
 _LONGEST_HEADERS = 1 << 20
 _CONTROL = 8  # opcodes from here on are control frames, never in fragments
+_COMPRESSED = 0x40  # of a data frame, RFC 7692 section 6
 _OPCODES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
 
 
@@ -35,7 +36,8 @@ class WebSocketFramer(Framer):
         start = self.offset
         first, second = yield from self.take(2)
         opcode, length = first & 15, second & 127
-        if first & 0x70 or opcode not in _OPCODES:
+        compressed = _COMPRESSED if opcode < _CONTROL else 0
+        if first & 0x70 & ~compressed or opcode not in _OPCODES:
             raise FramingError(start, "frame")
         if length > 125:
             length = int.from_bytes((yield from self.take(2 if length == 126 else 8)), "big")
