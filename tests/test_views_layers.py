@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from capture_building import Frame, pcap
-from decode_building import LINK_HEADERS, ipv4, ipv6, link
+from decode_building import LINK_HEADERS, ipv4, ipv6, link, tcp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -80,6 +80,12 @@ def test_in_ascii_every_box_keeps_its_walls(name: str) -> None:
         for line, plain in zip(drawn, map(line_in_ascii, in_ascii), strict=True):
             assert plain.text.isascii()
             assert cell_len(plain.text) == cell_len(line.text)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_frame_that_claims_gigabytes_fits(width: int) -> None:
+    packet = alone(link("ethernet", ipv4(tcp(b"hello"), 6)).data, 1, 2**32 - 1)
+    assert max(cell_len(line.text) for line in everything(packet, width)) <= width
 
 
 def test_a_long_name_of_a_field_is_cut() -> None:

@@ -16,7 +16,7 @@ from inspector.views.quantities import count, data_bytes
 from inspector.views.safe_text import cells, is_text, padded, safe_hex, safe_line, safe_text
 
 PHYSICAL = 1
-_LABEL, _SHORT_LABEL, _SIZE = 16, 3, 16
+_LABEL, _SHORT_LABEL, _SIZE, _UNIT = 16, 3, 16, 9
 _LABELLED = 80  # from this width on layers are named, else numbered
 _DETAIL, _DETAILED = 26, 120  # who to whom, in wide pictures
 _WIDEST_BOX = 110
@@ -116,7 +116,8 @@ class _Drawing:
                 self.blocks.append(_Block(size, say(f"layers.{name}"), "layer.missing", osi))
         self._width = width
         self._label = _LABEL if width >= _LABELLED else _SHORT_LABEL
-        fitted = _fitted(self.blocks, width - self._label - _SIZE - 3, detailed=width >= _DETAILED)
+        self._size = max(_SIZE, cells(data_bytes(packet.wire_bytes)) + _UNIT)
+        fitted = _fitted(self.blocks, width - self._label - self._size - 3, detailed=width >= _DETAILED)
         self._labels, self._widths, self._detail, self.to_scale = fitted
         self._columns = [sum(self._widths[:at]) for at in range(len(self._widths) + 1)]
 
@@ -234,7 +235,7 @@ class _Drawing:
             Span(padded(name, self._label), "title"),
             *spans,
             filling,
-            Span(f"{padded(size, _SIZE)} ", "label.bytes"),
+            Span(f"{padded(size, self._size)} ", "label.bytes"),
         ]
         return line_of([*columns, Span(clipped(detail, self._detail) if self._detail else "", "label.option")])
 
