@@ -21,7 +21,7 @@ def findings(stream: MessageStream) -> Iterator[str]:
     if stream.stops is not None:
         yield say("messages.stops", start=count(stream.stops.start), bytes=count(stream.stops.end - stream.stops.start))
     if stream.problem is not None:
-        yield _problem(stream.problem)
+        yield problem_words(stream.problem)
     elif stream.is_framed and stream.cut_off is not None and stream.stops is None:
         number, last = stream.cut_off
         never_came = say("messages.never_came", number=number, bytes=count(last.end - last.start))
@@ -40,7 +40,8 @@ def _at(where: Span | Message, sentence: str) -> str:
     return say("messages.at_bytes", start=count(where.start), end=count(where.end), sentence=sentence)
 
 
-def _problem(problem: FramingError) -> str:
+def problem_words(problem: FramingError) -> str:
+    """Why the bytes are not of the framing, from which offset on."""
     offset = count(problem.offset)
     if problem.reason == "length" and problem.limit:
         return say("messages.length_wrong", offset=offset, value=count(problem.value), limit=count(problem.limit))

@@ -13,14 +13,14 @@ from inspector.framing.inference import Extent
 from inspector.tcp.states import Side
 from inspector.text import say
 from inspector.trace.conversation import Conversation
-from inspector.trace.live_messages import LiveMessage
+from inspector.trace.live_messages import LiveMessage, LiveProblem
 from inspector.trace.messages import Framed, MessageStream
 from inspector.trace.messages import Span as Carried
 from inspector.views.datagrams import datagram_table, not_received
 from inspector.views.ladder import TAG_STYLES
 from inspector.views.ladder_layout import wrapped
 from inspector.views.line import Line, Span, line_of
-from inspector.views.message_findings import findings
+from inspector.views.message_findings import findings, problem_words
 from inspector.views.quantities import count, data_bytes
 from inspector.views.safe_text import cells, is_text, padded, safe_hex, safe_line
 
@@ -108,12 +108,17 @@ def framing_words(found: Framed) -> str:
     return f"{words}; {say('messages.next_best', **other)}" if is_other else words
 
 
-def message_lines(messages: Iterable[LiveMessage], width: int) -> Iterator[Line]:
+def message_lines(messages: Iterable[LiveMessage | LiveProblem], width: int) -> Iterator[Line]:
     """A line for each message of a running capture; before the first of a conversation, whose it is."""
     for each in messages:
         conversation = each.conversation
         tag = f"tag.{conversation.number % TAG_STYLES}"
         name = f"{conversation.protocol} {conversation.number}"
+        if isinstance(each, LiveProblem):
+            sentence = f"{_direction(each.side)}  {problem_words(each.problem)}"
+            for at, text in enumerate(wrapped(sentence.split(" "), width - cells(name) - 2, " ")):
+                yield line_of([Span(f"{name if at == 0 else ' ' * cells(name)}  ", tag), Span(text, "label.problem")])
+            continue
         if each.first:
             framing = say("messages.by_framing", framing=each.framing) if each.framing else say("messages.datagrams")
             yield line_of([Span(f"{name}  {conversation.client} → {conversation.server} · {framing}", "head")])
@@ -128,14 +133,17 @@ def _message_line(each: LiveMessage, name: Span, width: int) -> Line:
     sizes = data_bytes(size) if message.complete else say("messages.cut_off", bytes=data_bytes(size))
     if 0 < header < size and message.complete:
         sizes = say("messages.header_and_body", header=data_bytes(header), body=data_bytes(size - header))
-    direction = say("messages.to_server" if each.side is Side.CLIENT else "messages.to_client")
-    words = [direction, say("messages.numbered", number=count(each.number)), message.kind, sizes]
+    words = [_direction(each.side), say("messages.numbered", number=count(each.number)), message.kind, sizes]
     words.append("" if not packets else f"#{packets[0]}" if len(packets) == 1 else f"#{packets[0]}–#{packets[-1]}")
     left = "  ".join(filter(None, words))
     body = data[header:] if header < size else data
     room = width - cells(name.text) - cells(left) - 2
     quote = (safe_line if is_text(body) else safe_hex)(body, room) if body and room >= _LEAST_QUOTE else ""
     return line_of([name, Span(f"{left}  "), Span(quote, "label.payload" if message.complete else "label.problem")])
+
+
+def _direction(sender: Side) -> str:
+    return say("messages.to_server" if sender is Side.CLIENT else "messages.to_client")
 
 
 def _heading(stream: MessageStream, framing: str) -> list[str]:
@@ -146,7 +154,7 @@ def _heading(stream: MessageStream, framing: str) -> list[str]:
     if stream.is_datagrams:
         carried = [say("messages.in_datagrams", count=segments, datagrams=count(segments))]
     return [
-        say("messages.to_server" if stream.sender is Side.CLIENT else "messages.to_client"),
+        _direction(stream.sender),
         data_bytes(stream.size),
         *carried,
         say("messages.by_framing", framing=framing),
