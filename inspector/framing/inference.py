@@ -25,7 +25,8 @@ _LENGTHS = [
     for letter, order, counts in product(_WIDTHS, "!<", ("", ",header"))
     if letter != "B" or order == "!"
 ]
-_BITS_A_MESSAGE = {"http": 60.0, "tls": 18.0, "resp": 15.0, "json-lines": 40.0, "dns": 30.0}
+_BITS_A_MESSAGE = {"http": 60.0, "tls": 24.0, "resp": 15.0, "json-lines": 40.0, "dns": 30.0}
+_SHORT_BITS = 3.0  # small numbers are everywhere in binary headers: a length of one byte must fit better
 _NESTED_BITS = 40.0  # of a RESP message with lengths in it
 _NESTED = b"*$%~>|="
 _TEXT_CONTROLS = frozenset(b"\t\n\r")
@@ -157,14 +158,15 @@ def _length_bits(width: int, direction: Direction, cut: _Cut) -> float:
     """
     data, messages = direction.data, cut.complete
     empty = sum(message.end == message.header_end for message in messages)
-    if 2 * empty >= len(messages):  # zeros make empty messages of anything
-        return 0.0
+    if 2 * empty >= len(messages) or (width == 1 and cut.under_way is not None and not direction.goes_on):
+        return 0.0  # zeros make empty messages of anything, and any byte is a length
     size = len(data)
     to_the_end = messages[:-1] if cut.under_way is None else messages
     bits = sum(max(8 * width - log2(size - message.start + 1), 0.0) for message in to_the_end)
     if cut.under_way is None:
         bits += 8.0 * width  # the last one has exactly the length that leads to the end
     bits += _starts_bits(direction, [message.start for message in messages])
+    bits -= _SHORT_BITS if width == 1 else 0.0
     bodies = b"".join([data[message.header_end : message.end] for message in messages])
     if not _is_text(data) and _is_text(bodies):
         bits += min(len(bodies) / 2, 20.0)
