@@ -114,6 +114,33 @@ def test_what_is_packed_is_found_again(bodies: list[bytes], layout: str) -> None
     assert not problem
 
 
+@pytest.mark.parametrize(
+    ("spec", "before", "missing", "after", "bodies", "reason"),
+    [
+        ("length:!B", b"\5ab", 3, b"\1x", [5, 1], ""),
+        ("length:!B", b"\5ab", 4, b"\1x", [5], "missing"),
+        ("length:!H", b"\0\1a", 100, b"\0\1b", [1], "missing"),
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na", 2, b"b", [4], ""),
+        ("http", b"HTTP/1.1 200 OK\r\nCon", 2, b"b\r\n\r\n", [], "missing"),
+        ("tls", b"\x17\x03\x03\0\4a", 2, b"b", [4], ""),
+        ("line", b"ab", 3, b"c\n", [7], ""),
+        (r"delimiter:\0", b"a\0b", 3, b"c\0", [0, 0], ""),
+        ("fixed:3", b"abc", 4, b"ef", [3, 3, 3], ""),
+        ("raw", b"abc", 4, b"ef", [9], ""),
+    ],
+)
+def test_missing_bytes_are_no_message(
+    spec: str, before: bytes, missing: int, after: bytes, bodies: list[int], reason: str
+) -> None:
+    framer = opener(spec)()[0]
+    found = [*framer.feed(before), *framer.feed_missing(missing), *framer.feed(after), *framer.finish()]
+    if spec == "line":
+        assert [message.end - message.start for message in found] == bodies
+    else:
+        assert [message.end - message.header_end for message in found if message.complete] == bodies
+    assert (framer.problem.reason if framer.problem else "") == reason
+
+
 def test_the_answer_to_head_has_no_body() -> None:
     requests, responses = opener("http")()
     requests.feed(b"HEAD / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n")

@@ -88,6 +88,15 @@ def test_a_frame_that_claims_gigabytes_fits(width: int) -> None:
     assert max(cell_len(line.text) for line in everything(packet, width)) <= width
 
 
+@pytest.mark.parametrize(("width", "tunnels"), [(60, 5), (80, 8), (100, 12)])
+def test_headers_in_headers_keep_the_width(width: int, tunnels: int) -> None:
+    packet = ipv4(tcp(b"hello world"), 6)
+    for _ in range(tunnels):
+        packet = ipv4(packet, 4)
+    lines = boxes(alone(link("ethernet", packet).data, 1), width)
+    assert max(cell_len(line.text) for line in lines) <= width
+
+
 def test_a_long_name_of_a_field_is_cut() -> None:
     fields = (Field(f"http.{'x' * 500}", "y" * 500, "y" * 500, 0, 8),)
     packet = alone(link("ethernet", ipv4(bytes(20), 6)).data, 1)

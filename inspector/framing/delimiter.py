@@ -10,6 +10,7 @@ class DelimiterFramer(Framer):
 
     def __init__(self, delimiter: bytes) -> None:
         self._delimiter = delimiter
+        self.filler = bytes([min({0, 1} - {delimiter[0]})])
         super().__init__()
 
     def messages(self) -> Waiting:

@@ -6,6 +6,8 @@ from inspector.framing.framer import Framer, Waiting
 class FixedFramer(Framer):
     """So many bytes each."""
 
+    filler = b"\0"
+
     def __init__(self, size: int) -> None:
         self._size = size
         super().__init__()

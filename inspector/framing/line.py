@@ -7,6 +7,8 @@ from inspector.framing.framer import Framer, Waiting
 class LineFramer(Framer):
     """Lines, ended by LF or CRLF."""
 
+    filler = b"\0"
+
     def messages(self) -> Waiting:
         """One after the other."""
         while True:

@@ -34,7 +34,8 @@ class Follower:
         held_to = self._base + len(self._held)
         if held_to == part.start and len(self._held) < _HELD_BYTES:
             self._held += data
-        found = [self._followed(message, part.start, data) for message in self.framer.feed(data)]
+        complete = self.framer.feed(data) if isinstance(part, Piece) else self.framer.feed_missing(len(data))
+        found = [self._followed(message, part.start, data) for message in complete]
         if found:
             self._let_go(part.start, data)
         self.messages += len(found)

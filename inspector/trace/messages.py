@@ -209,7 +209,12 @@ class _Direction:
             self._beyond = self._beyond._replace(segments=self._beyond.segments + 1)
         self._size += len(data)
         self._data += data[: max(self._most_bytes - len(self._data), 0)]
-        self._keep([Message(part.start, end, part.start)] if self._framer is None else self._framer.feed(data))
+        if self._framer is None:
+            self._keep([Message(part.start, end, part.start)])
+        elif isinstance(part, Gap):
+            self._keep(self._framer.feed_missing(len(data)))
+        else:
+            self._keep(self._framer.feed(data))
 
     def _keep(self, found: Sequence[Message]) -> None:
         kept = max(self._most - len(self._messages), 0)

@@ -20,7 +20,7 @@ _LABEL, _SHORT_LABEL, _SIZE, _UNIT = 16, 3, 16, 9
 _LABELLED = 80  # from this width on layers are named, else numbered
 _DETAIL, _DETAILED = 26, 120  # who to whom, in wide pictures
 _WIDEST_BOX = 110
-_SHORTEST, _PREVIEW = 3, 8
+_SHORTEST, _PREVIEW = (3, 2, 1), 8
 _UNITS = {"tcp": "segment", "udp": "datagram", "ipv4": "packet", "ipv6": "packet", "ethernet": "frame"}
 
 
@@ -269,8 +269,12 @@ def _fitted(blocks: Sequence[_Block], room: int, *, detailed: bool) -> _Fitted:
         if sum(least) <= room - detail:
             break
     else:
-        labels, detail = [clipped(label, _SHORTEST) for label in short], 0
-        least = _least(blocks, labels)
+        detail = 0
+        for shortest in _SHORTEST:
+            labels = [clipped(label, shortest) if shortest > 1 else label[:1] for label in short]
+            least = _least(blocks, labels, preview=shortest)
+            if sum(least) <= room:
+                break
     box = max(min(room - detail, _WIDEST_BOX), sum(least))
     wishes = [max(wide - need, 0) for wide, need in zip(_scaled(sizes, box), least, strict=True)]
     free = box - sum(least)
@@ -278,10 +282,10 @@ def _fitted(blocks: Sequence[_Block], room: int, *, detailed: bool) -> _Fitted:
     return _Fitted(labels, widths, detail, False)
 
 
-def _least(blocks: Sequence[_Block], labels: Sequence[str]) -> list[int]:
+def _least(blocks: Sequence[_Block], labels: Sequence[str], *, preview: int = _PREVIEW) -> list[int]:
     """Cells for a label, and for a few characters of what no header is."""
     return [
-        max(cells(label), min(block.size, _PREVIEW) if block.data and block.header is None else 0) + 3
+        max(cells(label), min(block.size, preview) if block.data and block.header is None else 0) + 3
         for block, label in zip(blocks, labels, strict=True)
     ]
 

@@ -47,6 +47,8 @@ def problem_words(problem: FramingError) -> str:
         return say("messages.length_wrong", offset=offset, value=count(problem.value), limit=count(problem.limit))
     if problem.reason == "no_delimiter":
         return say("messages.no_end_mark", offset=offset, limit=count(problem.limit))
+    if problem.reason == "missing":
+        return say("messages.missing_header", offset=offset)
     return say("messages.does_not_fit", offset=offset)
 
 

@@ -117,7 +117,8 @@ def message_lines(messages: Iterable[LiveMessage | LiveProblem], width: int) -> 
         if isinstance(each, LiveProblem):
             sentence = f"{_direction(each.side)}  {problem_words(each.problem)}"
             for at, text in enumerate(wrapped(sentence.split(" "), width - cells(name) - 2, " ")):
-                yield line_of([Span(f"{name if at == 0 else ' ' * cells(name)}  ", tag), Span(text, "label.problem")])
+                begin = name if at == 0 else " " * cells(name)
+                yield line_of([Span(f"{begin}  ", tag), Span(text, "label.problem")])
             continue
         if each.first:
             framing = say("messages.by_framing", framing=each.framing) if each.framing else say("messages.datagrams")
