@@ -9,7 +9,7 @@ from struct import pack
 from xml.etree import ElementTree
 
 import pytest
-from decode_building import LINK_HEADERS, UDP, extension, ipv4, ipv6, link, udp
+from decode_building import LINK_HEADERS, TCP, UDP, extension, ipv4, ipv6, link, tcp, udp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_rows import CAPTURES
@@ -161,6 +161,17 @@ def test_what_is_said_of_a_checksum(change, found) -> None:  # type: ignore[no-u
     right = 0xFFFF - checksums.ones_complement_sum(source + destination + pack(">HH", UDP, len(blank)) + blank)
     datagram = blank[:6] + pack(">H", change(right, partial)) + blank[8:]
     assert checksums.of_transport(UDP, source, destination, datagram) is found
+
+
+@pytest.mark.parametrize("link_type", sorted(LINKS))
+def test_a_link_header_that_breaks_off_ends_with_the_frame(link_type: int) -> None:
+    found = dissect(b"\0\0\0\0\xd4", link_type, 5)
+    assert max([found.payload_end, *(header.end for header in found.headers)]) <= 5
+
+
+def test_a_tcp_checksum_of_zero_is_not_filled_in() -> None:
+    frame = frame_of(TCP, tcp(b"data"))
+    assert dissect(frame, 1, len(frame)).headers[2].checksum is Checksum.NOT_FILLED_IN
 
 
 def test_a_kernel_that_says_so_is_believed() -> None:

@@ -1,6 +1,7 @@
 """Every framing: its messages on a stream that can be read, the same for every chunking, and bytes that do not fit."""
 
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -153,6 +154,23 @@ def test_the_answer_to_head_has_no_body() -> None:
 def test_a_framing_that_does_not_exist_is_refused(spec: str) -> None:
     with pytest.raises(UnknownFraming):
         opener(spec)
+
+
+def test_a_framing_of_a_third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pairs.py").write_text(
+        "from inspector.framing.fixed import FixedFramer\n"
+        "def of_size(argument):\n"
+        "    size = int(argument)\n"
+        "    return lambda: (FixedFramer(size), FixedFramer(size))\n"
+    )
+    metadata = tmp_path / "pairs-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: pairs\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[packet_inspector.framings]\npairs = pairs:of_size\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert [message.end for message in cut("pairs:2", [b"abcd"])[0]] == [2, 4]
+    with pytest.raises(UnknownFraming):
+        opener("pairs:two")
 
 
 def test_every_framing_is_tested_here() -> None:

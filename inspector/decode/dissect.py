@@ -112,7 +112,7 @@ def dissect(frame: bytes, link_type: int, wire_bytes: int, *, checksum_ready: bo
     kind, layer = _first_class(link_type), None
     find = linktypes.LINKS.get(link_type)
     if kind is None and find is not None and (found := find(frame)) is not None:
-        kind, at = _network_class(found), found[0]
+        kind, at = _network_class(found), min(found[0], len(frame))
         headers.append(Header("link", "link", LINK, 0, at, ()))
     while kind is not None and at < end and len(headers) < _MOST_HEADERS:
         read = _read_layer(kind, frame[at:end], layer)
