@@ -84,6 +84,16 @@ def test_of_many_like_findings_some_are_said_and_the_others_counted() -> None:
     assert "… and 4 more of this kind" in said
 
 
+def test_a_control_frame_within_a_message_cuts_it_in_two() -> None:
+    upgrade = b"GET / HTTP/1.1\r\n\r\n"
+    pieces = [upgrade, b"\x01\x08" + b"a" * 8, b"\x89\x06" + b"p" * 6, b"\x80\x08" + b"b" * 8]
+    drawn = stream("websocket", pieces)
+    lines = list(stream_picture(CONVERSATION, drawn._replace(messages=sorted(drawn.messages)), "websocket", 100))
+    messages, segments = (line.text for line in lines if line.text.startswith(("messages", "segments")))
+    assert len(messages) == len(segments)
+    assert "6 B" in messages
+
+
 def test_a_kind_that_finds_no_room_gives_way_to_the_size() -> None:
     record = b"\x17\x03\x03\x00\x64" + bytes(100)
     lines = [line.text for line in stream_picture(CONVERSATION, stream("tls", [record] * 2), "tls", 100)]

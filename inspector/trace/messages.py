@@ -228,6 +228,7 @@ class _Direction:
         if cut_off is not None and not self._beyond.messages:
             self._messages.append(cut_off)
             cut_off = None
+        self._messages.sort()  # one may lie within another, and is complete before it
         sends, receives = call_spans(calls, side)
         if self._framer is None:  # a call takes one datagram, or its beginning; which one is not always known
             bounds = {message.start for message in self._messages}

@@ -164,7 +164,7 @@ def _heading(stream: MessageStream, framing: str) -> list[str]:
 
 def _rows(stream: MessageStream, most: int) -> list[tuple[str, list[_Item]]]:
     """The items of each row, as many as can be drawn."""
-    messages = [item for message in stream.messages[:most] for item in _of_message(message)]
+    messages = _side_by_side(item for message in stream.messages[:most] for item in _of_message(message))
     title = say("messages.messages" if stream.is_framed else "messages.stream")
     rows = [(title, messages), (say("messages.segments"), _carried(stream.segments[:most]))]
     if stream.again:
@@ -190,6 +190,19 @@ def _of_message(m: Message) -> Iterator[_Item]:
         labels = (f"{m.kind} {size}", size, m.kind) if m.kind else (size,)
         style, fill = ("label.payload", "═") if m.complete else ("label.problem", "┄")
         yield _Item(body, m.end, "╤" if body > m.start else "╞", fill, labels, style)
+
+
+def _side_by_side(items: Iterable[_Item]) -> list[_Item]:
+    """One that lies within another (a control frame of WebSocket) cuts it in two."""
+    shown: list[_Item] = []
+    for item in items:
+        outer = shown[-1] if shown and shown[-1].end > item.start else None
+        if outer is not None:
+            shown[-1] = outer._replace(end=item.start)
+        shown.append(item)
+        if outer is not None and outer.end > item.end:
+            shown.append(outer._replace(start=item.end, mark=outer.fill, labels=()))
+    return shown
 
 
 def _carried(spans: Sequence[Carried]) -> list[_Item]:
