@@ -172,6 +172,7 @@ def test_characters_stand_against_their_bytes() -> None:
         (link("ethernet", ipv4(b"abc", 6)).data, 1, 37, "TCP cannot be read to its end"),
         (link("ethernet", ipv4(bytes(20), 6)).data, 1, 99, "the last 45 B were on the wire"),
         (link("ethernet", ipv4(bytes(8), 6, more=True)).data, 1, 42, "This is a fragment"),
+        (link("ethernet", ipv4(bytes(20), 6)).data, 1, 54, "would add 6 B of padding"),
     ],
 )
 def test_what_is_noted(frame: bytes, link_type: int, wire_bytes: int, said: str) -> None:

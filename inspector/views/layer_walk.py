@@ -25,6 +25,7 @@ _ZERO_MAC = "00:00:00:00:00:00"
 _LOOPBACK = ("127.", "::1")
 _PHYSICAL = 1
 _HEADER_CELLS = 60
+_LEAST_FRAME_BYTES = 60  # of Ethernet, its FCS not counted
 
 
 class Step(NamedTuple):
@@ -103,6 +104,8 @@ def notes(packet: Encapsulation, link_type: int) -> Iterator[str]:
     yield from _checksums(packet)
     if any(header.name == "ethernet" and header.value("source") == _ZERO_MAC for header in packet.headers):
         yield say("layers.note_zero_mac")
+    if packet.headers and packet.headers[0].name == "ethernet" and packet.wire_bytes < _LEAST_FRAME_BYTES:
+        yield say("layers.note_short", bytes=data_bytes(_LEAST_FRAME_BYTES - packet.wire_bytes))
     yield from _of_the_message(packet)
 
 
