@@ -17,6 +17,7 @@ from inspector.framing.recognise import recognised
 from inspector.framing.registry import opener
 
 _ENOUGH_BITS = 22.0  # some thirty framings are tried: by chance one of them fits in less than a stream of 10,000
+_WORTH_TRYING = 9.0
 MOST_BYTES = 1 << 18  # of each direction are looked at
 _LEAST_MESSAGES = 2
 _WIDTHS = {"B": 1, "H": 2, "I": 4, "Q": 8}
@@ -54,6 +55,13 @@ class Inference(NamedTuple):
 
     best: Candidate | None
     next_best: Candidate | None
+
+    @property
+    def perhaps(self) -> str:
+        """A framing that is not sure and yet worth a try, "" for none: a length of one byte fits too much."""
+        other = self.next_best
+        is_short = other is not None and other.framing.startswith("length:!B")
+        return "" if self.best is not None or other is None or is_short or other.bits < _WORTH_TRYING else other.framing
 
 
 class Direction(NamedTuple):

@@ -1,11 +1,14 @@
 """One direction of a conversation, followed message by message as its bytes come, in bounded memory."""
 
+from bisect import bisect_left, bisect_right
+from operator import itemgetter
 from typing import NamedTuple
 
 from inspector.framing.framer import Framer, Message
 from inspector.tcp.reassembly import Gap, Piece
 
 _HELD_BYTES = 1 << 16
+_start = itemgetter(0)
 _NO_PACKET = 0  # a gap is where nothing came
 
 
@@ -56,9 +59,9 @@ class Follower:
         first_bytes = self._held[message.start - self._base : message.end - self._base]
         if message.start >= self._base + len(self._held):
             first_bytes = bytearray(data[message.start - start : message.end - start])
-        begun = [index for index, (begins, _) in enumerate(self._pieces) if begins <= message.start]
-        pieces = [piece for piece in self._pieces[begun[-1] if begun else 0 :] if piece[1] != _NO_PACKET]
-        return Followed(message, bytes(first_bytes), tuple(piece for piece in pieces if piece[0] < message.end))
+        first = max(bisect_right(self._pieces, message.start, key=_start) - 1, 0)
+        pieces = self._pieces[first : bisect_left(self._pieces, message.end, key=_start)]
+        return Followed(message, bytes(first_bytes), tuple(piece for piece in pieces if piece[1] != _NO_PACKET))
 
     def _let_go(self, start: int, data: bytes) -> None:
         """Of what is complete nothing is held any more."""

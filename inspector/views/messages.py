@@ -32,7 +32,6 @@ _FOUND = {
     Extent.CUT_OFF: "messages.found_cut_off",
     Extent.BEGINNING: "messages.found_beginning",
 }
-_WORTH_TRYING = 9.0  # bits that speak for a framing that is not sure
 
 
 class _Item(NamedTuple):
@@ -96,9 +95,8 @@ def framing_words(found: Framed) -> str:
         return found.framing
     best, next_best = found.inference
     if best is None:
-        if next_best is None or next_best.bits < _WORTH_TRYING:
-            return say("messages.none_fits")
-        return say("messages.perhaps", framing=next_best.framing)
+        perhaps = found.inference.perhaps
+        return say("messages.perhaps", framing=perhaps) if perhaps else say("messages.none_fits")
     is_other = next_best is not None and next_best.bits > 0
     other = {"other": next_best.framing, "explained": next_best.messages} if next_best is not None else {}
     if best.extent is Extent.WHOLE and best.messages > 1:
