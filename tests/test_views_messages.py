@@ -54,6 +54,7 @@ def stream(
         ("length:!B", [b"\3abc", b"\5d"], (), ["bytes 4 to 6: the stream ends within message 2: 2 B of it came"]),
         ("length:!H", [b"\0\1a"] * 2, (6,), ["bytes 0 to 6: one recv() of 6 B took bytes of 2 messages (1 to 2)"]),
         ("raw", ["你好".encode()], (4, 6), ["a recv() of 4 B ended within a character, at offset 4"]),
+        ("size-then-body", [b"42024"], (5,), ["bytes 0 to 5: one recv() of 5 B took the header of message 1 together"]),
         ("tls", [b"plain text"], (), ["from offset 0 on the bytes do not fit"]),
         ("length:!I", [b"\xff\xff\xff\xffx"], (), ["the length at offset 0 reads 4,294,967,295: "]),
         ("length:!i", [b"\xff\xff\xff\xffx"], (), ["the length at offset 0 reads -1: "]),

@@ -80,6 +80,14 @@ def _receives(stream: MessageStream) -> Iterator[str]:
         if len(numbers) > 1:
             of = {"count": len(numbers), "first": numbers[0], "last": numbers[-1]}
             yield _at(span, say("messages.receive_several", bytes=count(span.end - span.start), **of))
+        elif numbers and _is_glued(span, message := stream.messages[numbers[0] - 1]):
+            parts = {"number": numbers[0], "offset": count(message.header_end)}
+            yield _at(span, say("messages.receive_glued", bytes=count(span.end - span.start), **parts))
+
+
+def _is_glued(span: Span, message: Message) -> bool:
+    """Whether header and body lie in one receive, of a framing that programs write themselves."""
+    return not message.kind and message.start < message.header_end and span.start < message.header_end < span.end
 
 
 def _truncated(stream: MessageStream) -> Iterator[str]:
