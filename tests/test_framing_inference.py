@@ -1,6 +1,7 @@
 """The framing of a stream found from its bytes: the right one, or none."""
 
 import struct
+import time
 from random import Random
 
 import pytest
@@ -129,6 +130,18 @@ def test_long_streams_without_a_framing_are_claimed_by_none(size: int) -> None:
     dice = Random(4)
     for _ in range(10):
         assert infer((dice.randbytes(size), range(0, size, 1448))).best is None
+
+
+@pytest.mark.parametrize(
+    ("piece", "framing"),
+    [(b"\n", "line"), (b"\0", None), (b"1\n", "line"), (b"a:\n", "line"), (b"+\r\n", "resp")],
+)
+def test_many_tiny_messages_take_no_time(piece: bytes, framing: str | None) -> None:
+    data = piece * (600_000 // len(piece))
+    begin = time.process_time()
+    best, _ = infer((data, range(0, len(data), 100)), (data, range(0, len(data), 100)))
+    assert time.process_time() - begin < 2  # seconds; 0.3 where nothing else runs
+    assert (None if best is None else best.framing) == framing
 
 
 def test_what_is_behind_a_gap_is_not_looked_at() -> None:

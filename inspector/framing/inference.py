@@ -19,7 +19,8 @@ from inspector.framing.registry import opener
 _ENOUGH_BITS = 22.0  # some thirty framings are tried: by chance one of them fits in less than a stream of 10,000
 _WORTH_TRYING = 9.0
 MOST_BYTES = 1 << 18  # of each direction are looked at
-_LEAST_MESSAGES = 2
+_LEAST_MESSAGES, _MOST_MESSAGES = 2, 1_000
+_STEP_BYTES = 1 << 12
 _WIDTHS = {"B": 1, "H": 2, "I": 4, "Q": 8}
 _LENGTHS = [
     f"length:{order}{letter}{counts}"
@@ -30,7 +31,7 @@ _BITS_A_MESSAGE = {"http": 60.0, "tls": 24.0, "resp": 15.0, "json-lines": 40.0, 
 _SHORT_BITS = 3.0  # small numbers are everywhere in binary headers: a length of one byte must fit better
 _NESTED_BITS = 40.0  # of a RESP message with lengths in it
 _NESTED = b"*$%~>|="
-_TEXT_CONTROLS = frozenset(b"\t\n\r")
+_NOT_IN_TEXT = bytes(set(range(0x20)) - set(b"\t\n\r"))
 
 
 class Extent(StrEnum):
@@ -73,8 +74,9 @@ class Direction(NamedTuple):
 
 
 class _Cut(NamedTuple):
-    """A direction cut into messages: those that are complete, and one that is under way at its end."""
+    """What was looked at of a direction, cut into messages: those that are complete, and one that is under way."""
 
+    direction: Direction
     complete: list[Message]
     under_way: Message | None
 
@@ -103,19 +105,20 @@ def _candidates(directions: Sequence[Direction]) -> Iterator[Candidate]:
     spoken = [bool(direction.data) for direction in directions]
     for framing in ("websocket", *_BITS_A_MESSAGE, "line", "size-then-body", *_LENGTHS):
         both = compress(zip(opener(framing)(), directions, strict=True), spoken)
-        cuts = [(direction, _cut(framing, framer, direction)) for framer, direction in both]
-        counted = [(cut, _bits(framing, direction, cut)) for direction, cut in cuts if cut is not None]
+        cuts = [_cut(framing, framer, direction) for framer, direction in both]
+        counted = [(cut, _bits(framing, cut)) for cut in cuts if cut is not None]
         if len(counted) < sum(spoken) or any(bits is None for _, bits in counted):
             continue
         messages = sum(len(cut.complete) for cut, _ in counted)
         if messages >= (1 if framing in ("size-then-body", "http") else _LEAST_MESSAGES):
-            yield Candidate(framing, messages, sum(bits or 0.0 for _, bits in counted), _extent(directions, counted))
+            bits = sum(each or 0.0 for _, each in counted)
+            yield Candidate(framing, messages, bits, _extent([cut for cut, _ in counted]))
 
 
-def _extent(directions: Sequence[Direction], counted: Sequence[tuple[_Cut, float | None]]) -> Extent:
-    if any(direction.goes_on for direction in directions):
+def _extent(cuts: Sequence[_Cut]) -> Extent:
+    if any(cut.direction.goes_on for cut in cuts):
         return Extent.BEGINNING
-    return Extent.CUT_OFF if any(cut.under_way is not None for cut, _ in counted) else Extent.WHOLE
+    return Extent.CUT_OFF if any(cut.under_way is not None for cut in cuts) else Extent.WHOLE
 
 
 def _cut(framing: str, framer: Framer, direction: Direction) -> _Cut | None:
@@ -123,7 +126,7 @@ def _cut(framing: str, framer: Framer, direction: Direction) -> _Cut | None:
 
     One at the end may be cut off. Alone it says nothing, unless its header tells what it is or the direction goes on.
     """
-    found = framer.feed(direction.data)
+    direction, found = _fed(framer, direction)
     if direction.goes_on:
         rest = [framer.under_way] if framer.under_way.end > framer.under_way.start else []
     else:
@@ -133,15 +136,30 @@ def _cut(framing: str, framer: Framer, direction: Direction) -> _Cut | None:
     complete = found + [message for message in rest if message.complete]
     under_way = next((message for message in rest if not message.complete), None)
     told = under_way is not None and under_way.header_end < under_way.end
-    return _Cut(complete, under_way) if complete or (told and (direction.goes_on or framing == "http")) else None
+    fits = bool(complete) or (told and (direction.goes_on or framing == "http"))
+    return _Cut(direction, complete, under_way) if fits else None
 
 
-def _bits(framing: str, direction: Direction, cut: _Cut) -> float | None:
+def _fed(framer: Framer, direction: Direction) -> tuple[Direction, list[Message]]:
+    """The complete messages, and how much was looked at: enough of them is enough."""
+    data, starts, _ = direction
+    found: list[Message] = []
+    for at in range(0, len(data), _STEP_BYTES):
+        found += framer.feed(data[at : at + _STEP_BYTES])
+        if framer.problem is not None:
+            break
+        end = at + _STEP_BYTES
+        if len(found) >= _MOST_MESSAGES and end < len(data):
+            return Direction(data[:end], [start for start in starts if start < end], True), found
+    return direction, found
+
+
+def _bits(framing: str, cut: _Cut) -> float | None:
     """What a direction says for a framing; None when its bytes speak against it."""
     name, _, layout = framing.partition(":")
-    data, messages = direction.data, cut.complete
+    data, messages = cut.direction.data, cut.complete
     if name == "length":
-        return _length_bits(_WIDTHS[layout[1]], direction, cut)
+        return _length_bits(_WIDTHS[layout[1]], cut)
     if name == "line":
         return min(len(data), 24.0) + min(len(messages), 6.0) if _is_text(data) else None
     if name == "size-then-body":
@@ -159,24 +177,26 @@ def _bits(framing: str, direction: Direction, cut: _Cut) -> float | None:
     return _BITS_A_MESSAGE[name] * (len(messages) + (name == "http" and cut.under_way is not None))
 
 
-def _length_bits(width: int, direction: Direction, cut: _Cut) -> float:
+def _length_bits(width: int, cut: _Cut) -> float:
     """What lengths are worth that lead from message to message, and to the very end.
 
     A signed length that is never negative is the same as an unsigned one: nothing in the bytes tells which it is.
     """
-    data, messages = direction.data, cut.complete
+    (data, _, goes_on), messages = cut.direction, cut.complete
     empty = sum(message.end == message.header_end for message in messages)
-    if 2 * empty >= len(messages) or (width == 1 and cut.under_way is not None and not direction.goes_on):
-        return 0.0  # zeros make empty messages of anything, and any byte is a length
+    if 2 * empty >= len(messages):  # zeros make empty messages of anything
+        return 0.0
+    if _is_text(data) or (width == 1 and cut.under_way is not None and not goes_on):  # any byte is a length
+        return 0.0
     size = len(data)
     to_the_end = messages[:-1] if cut.under_way is None else messages
     bits = sum(max(8 * width - log2(size - message.start + 1), 0.0) for message in to_the_end)
     if cut.under_way is None:
         bits += 8.0 * width  # the last one has exactly the length that leads to the end
-    bits += _starts_bits(direction, [message.start for message in messages])
+    bits += _starts_bits(cut.direction, [message.start for message in messages])
     bits -= _SHORT_BITS if width == 1 else 0.0
     bodies = b"".join([data[message.header_end : message.end] for message in messages])
-    if not _is_text(data) and _is_text(bodies):
+    if _is_text(bodies):
         bits += min(len(bodies) / 2, 20.0)
     return bits
 
@@ -193,7 +213,7 @@ def _starts_bits(direction: Direction, begun: Sequence[int]) -> float:
 
 
 def _is_text(data: bytes) -> bool:
-    if any(byte < 0x20 and byte not in _TEXT_CONTROLS for byte in data):
+    if len(data.translate(None, _NOT_IN_TEXT)) < len(data):
         return False
     try:
         data.decode()
