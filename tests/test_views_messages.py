@@ -203,7 +203,7 @@ def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     messages = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [message["end"] - message["header_end"] for message in messages] == [3, 13, 6, 1]
     assert len(messages[0]["segments"]) == 5
-    assert messages[0]["direction"] == "to-server"
+    assert (messages[0]["direction"], messages[0]["framing"]) == ("to-server", "length:!I")
     assert all(message["complete"] for message in messages)
 
 
@@ -217,6 +217,7 @@ def test_datagrams_are_messages(capsys: pytest.CaptureFixture[str]) -> None:
     messages = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(message["direction"], message["end"]) for message in messages] == [("to-server", 6), ("to-client", 6)]
     assert [message["segments"] for message in messages] == [[1], [2]]
+    assert {message["framing"] for message in messages} == {"datagram"}
     assert all([call["name"] for call in message["calls"]] == ["sendto", "recvfrom"] for message in messages)
 
 
