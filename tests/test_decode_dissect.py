@@ -9,7 +9,7 @@ from struct import pack
 from xml.etree import ElementTree
 
 import pytest
-from decode_building import LINK_HEADERS, UDP, ipv4, link, udp
+from decode_building import LINK_HEADERS, TCP, UDP, extension, ipv4, ipv6, link, tcp, udp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_rows import CAPTURES
@@ -163,6 +163,17 @@ def test_what_is_said_of_a_checksum(change, found) -> None:  # type: ignore[no-u
     assert checksums.of_transport(UDP, source, destination, datagram) is found
 
 
+@pytest.mark.parametrize("link_type", sorted(LINKS))
+def test_a_link_header_that_breaks_off_ends_with_the_frame(link_type: int) -> None:
+    found = dissect(b"\0\0\0\0\xd4", link_type, 5)
+    assert max([found.payload_end, *(header.end for header in found.headers)]) <= 5
+
+
+def test_a_tcp_checksum_of_zero_is_not_filled_in() -> None:
+    frame = frame_of(TCP, tcp(b"data"))
+    assert dissect(frame, 1, len(frame)).headers[2].checksum is Checksum.NOT_FILLED_IN
+
+
 def test_a_kernel_that_says_so_is_believed() -> None:
     frame = frame_of(UDP, udp(b"data"))
     frame = frame[:40] + b"\1\1" + frame[42:]
@@ -227,3 +238,28 @@ def test_a_frame_that_is_cut_shows_what_is_left(name: str) -> None:
                         continue
                     names = [field.name for field in fields if "option" not in field.name]
                     assert [field.name for field in after.fields if "option" not in field.name] == names
+
+
+@pytest.mark.parametrize(
+    ("ethertype", "between", "names"),
+    [
+        (0x8847, bytes.fromhex("000100ff 000111ff"), ["mpls", "mpls"]),
+        (0x8864, bytes.fromhex("1100000a 0023 0021"), ["pppoe", "ppp"]),
+    ],
+)
+def test_headers_between_link_and_network(ethertype: int, between: bytes, names: list[str]) -> None:
+    packet = ipv4(udp(b"hello", destination_port=9999), UDP)
+    frame = bytes(12) + ethertype.to_bytes(2, "big") + between + packet
+    found = [header.name for header in dissect(frame, 1, len(frame)).headers]
+    assert found == ["ethernet", *names, "ipv4", "udp"]
+
+
+@pytest.mark.parametrize(("segments_left", "checksum"), [(0, Checksum.RIGHT), (1, Checksum.UNKNOWN)])
+def test_a_checksum_behind_extension_headers(segments_left: int, checksum: Checksum) -> None:
+    routing = bytes([UDP, 0, 4, segments_left]) + bytes(4)
+    datagram = bytearray(udp(b"hello", destination_port=9999))
+    ends = ipv6(b"")[8:40]
+    pseudo_header = ends + len(datagram).to_bytes(4, "big") + UDP.to_bytes(4, "big")
+    datagram[6:8] = (0xFFFF ^ checksums.ones_complement_sum(pseudo_header + datagram)).to_bytes(2, "big")
+    frame = link("ethernet", ipv6(extension(43) + routing + bytes(datagram), 0)).data
+    assert dissect(frame, 1, len(frame)).headers[-1].checksum is checksum

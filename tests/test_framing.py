@@ -1,6 +1,7 @@
 """Every framing: its messages on a stream that can be read, the same for every chunking, and bytes that do not fit."""
 
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -50,11 +51,17 @@ CASES = [
     ("http", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: 1\r\n\r\nHTTP/1.1 204 No\r\n\r\n", [
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: 1\r\n\r\n", 47, "200"),
         (b"HTTP/1.1 204 No\r\n\r\n", 19, "204")]),
+    ("http", b"\r\nGET / HTTP/1.1\n\nGET / HTTP/1.0\n\n", [(b"\r\nGET / HTTP/1.1\n\n", 18, "GET"), (b"GET / HTTP/1.0\n\n", 16, "GET")]),
+    ("http", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 1\r\n\r\nabc", [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 1\r\n\r\nabc", 63, "200")]),
     ("http", b"GET /s http1.1\r\n\r\n", [], "start_line"),
+    ("http", b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", [], "content_length"),
+    ("http", b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\nabcd", [], "transfer_encoding"),
     ("http", b"POST / HTTP/1.1\r\nContent-Length: -3\r\n\r\n", [], "content_length"),
     ("websocket", UPGRADE + b"\x01\x02ab\x89\x00\x80\x01c\x82\x80mask", [
         (UPGRADE, len(UPGRADE), "upgrade"), (b"\x89\x00", 2, "ping"), (b"\x01\x02ab\x89\x00\x80\x01c", 2, "text"),
         (b"\x82\x80mask", 6, "binary")]),
+    ("websocket", UPGRADE + b"\xc1\x01x", [(UPGRADE, len(UPGRADE), "upgrade"), (b"\xc1\x01x", 2, "text")]),
     ("websocket", UPGRADE + b"\x7f\x00", [(UPGRADE, len(UPGRADE), "upgrade")], "frame"),
 ]  # fmt: skip
 
@@ -108,6 +115,33 @@ def test_what_is_packed_is_found_again(bodies: list[bytes], layout: str) -> None
     assert not problem
 
 
+@pytest.mark.parametrize(
+    ("spec", "before", "missing", "after", "bodies", "reason"),
+    [
+        ("length:!B", b"\5ab", 3, b"\1x", [5, 1], ""),
+        ("length:!B", b"\5ab", 4, b"\1x", [5], "missing"),
+        ("length:!H", b"\0\1a", 100, b"\0\1b", [1], "missing"),
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na", 2, b"b", [4], ""),
+        ("http", b"HTTP/1.1 200 OK\r\nCon", 2, b"b\r\n\r\n", [], "missing"),
+        ("tls", b"\x17\x03\x03\0\4a", 2, b"b", [4], ""),
+        ("line", b"ab", 3, b"c\n", [7], ""),
+        (r"delimiter:\0", b"a\0b", 3, b"c\0", [0, 0], ""),
+        ("fixed:3", b"abc", 4, b"ef", [3, 3, 3], ""),
+        ("raw", b"abc", 4, b"ef", [9], ""),
+    ],
+)
+def test_missing_bytes_are_no_message(
+    spec: str, before: bytes, missing: int, after: bytes, bodies: list[int], reason: str
+) -> None:
+    framer = opener(spec)()[0]
+    found = [*framer.feed(before), *framer.feed_missing(missing), *framer.feed(after), *framer.finish()]
+    if spec == "line":
+        assert [message.end - message.start for message in found] == bodies
+    else:
+        assert [message.end - message.header_end for message in found if message.complete] == bodies
+    assert (framer.problem.reason if framer.problem else "") == reason
+
+
 def test_the_answer_to_head_has_no_body() -> None:
     requests, responses = opener("http")()
     requests.feed(b"HEAD / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n")
@@ -120,6 +154,23 @@ def test_the_answer_to_head_has_no_body() -> None:
 def test_a_framing_that_does_not_exist_is_refused(spec: str) -> None:
     with pytest.raises(UnknownFraming):
         opener(spec)
+
+
+def test_a_framing_of_a_third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pairs.py").write_text(
+        "from inspector.framing.fixed import FixedFramer\n"
+        "def of_size(argument):\n"
+        "    size = int(argument)\n"
+        "    return lambda: (FixedFramer(size), FixedFramer(size))\n"
+    )
+    metadata = tmp_path / "pairs-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: pairs\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[packet_inspector.framings]\npairs = pairs:of_size\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert [message.end for message in cut("pairs:2", [b"abcd"])[0]] == [2, 4]
+    with pytest.raises(UnknownFraming):
+        opener("pairs:two")
 
 
 def test_every_framing_is_tested_here() -> None:

@@ -14,17 +14,22 @@ from inspector.framing.registry import opener
 from inspector.tcp.reassembly import Piece
 from inspector.trace.following import Follower
 from inspector.trace.live import LiveTrace
-from inspector.trace.live_messages import LiveMessage, LiveMessages
+from inspector.trace.live_messages import LiveMessage, LiveMessages, LiveProblem
 from inspector.trace.messages import framed
 from inspector.trace.trace import Trace
+from inspector.views.messages import message_lines
 
 NAMES = ["frames", "http", "tls", "udp", "chat", "sticky", "split-utf8", "upload", "retransmit", "frames-tutorial"]
 MOST_BYTES = 1 << 20
 
 
 def live(path: str, framing: str) -> list[LiveMessage]:
+    return [each for each in everything(path, framing) if isinstance(each, LiveMessage)]
+
+
+def everything(path: str, framing: str) -> list[LiveMessage | LiveProblem]:
     trace, messages = LiveTrace(), LiveMessages(framing)
-    found = []
+    found: list[LiveMessage | LiveProblem] = []
     with open_capture(path) as capture:
         for batch in capture.batches():
             for arrival in trace.feed(batch, *trace.select(batch)):
@@ -58,6 +63,18 @@ def test_the_framing_is_found_while_they_come(name: str, framing: str) -> None:
     found = live(str(bundled.find(name)), "auto")
     assert {each.framing for each in found} == {framing}
     assert [each.first for each in found] == [True] + [False] * (len(found) - 1)
+
+
+def test_that_bytes_do_not_fit_is_told_once() -> None:
+    [client, server] = everything(str(bundled.find("hello")), "tls")
+    assert isinstance(client, LiveProblem)
+    assert isinstance(server, LiveProblem)
+    lines = [line.text for line in message_lines([client, server], 100)]
+    assert lines[0] == "TCP 1  client → server  from offset 0 on the bytes do not fit this framing"
+
+
+def test_datagrams_need_no_framing() -> None:
+    assert {each.framing for each in live(str(bundled.find("udp")), "tls")} == {""}
 
 
 def test_a_message_names_the_packets_that_brought_it() -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from capture_building import Frame, pcap
-from decode_building import LINK_HEADERS, ipv4, ipv6, link
+from decode_building import LINK_HEADERS, ipv4, ipv6, link, tcp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -13,7 +13,7 @@ from test_views_golden import check
 
 from inspector.capture import bundled
 from inspector.cli import main
-from inspector.decode.dissect import dissect
+from inspector.decode.dissect import Field, Header, dissect
 from inspector.tcp.states import Side
 from inspector.trace.encapsulation import Encapsulation, EncapsulationReader
 from inspector.trace.trace import Trace
@@ -23,7 +23,7 @@ from inspector.views.header_fields import field_lines
 from inspector.views.hex_dump import fields_named, hex_lines
 from inspector.views.layer_walk import character_lines, note_lines, notes, paragraph_lines, receiving, sending
 from inspector.views.layers import boxes, heading
-from inspector.views.line import Line
+from inspector.views.line import Line, line_in_ascii
 
 GREETING = "你好".encode()
 
@@ -72,6 +72,38 @@ def test_pictures(name: str, words: list[str], capsys: pytest.CaptureFixture[str
     check(f"layers_{name}", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("name", ["http", "split-utf8", "tls"])
+def test_in_ascii_every_box_keeps_its_walls(name: str) -> None:
+    with Trace.read(str(bundled.find(name))) as trace:
+        packet = EncapsulationReader(trace).read(4)
+        drawn, in_ascii = (boxes(packet, 100, ascii_only=each) for each in (False, True))
+        for line, plain in zip(drawn, map(line_in_ascii, in_ascii), strict=True):
+            assert plain.text.isascii()
+            assert cell_len(plain.text) == cell_len(line.text)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_frame_that_claims_gigabytes_fits(width: int) -> None:
+    packet = alone(link("ethernet", ipv4(tcp(b"hello"), 6)).data, 1, 2**32 - 1)
+    assert max(cell_len(line.text) for line in everything(packet, width)) <= width
+
+
+@pytest.mark.parametrize(("width", "tunnels"), [(60, 5), (80, 8), (100, 12)])
+def test_headers_in_headers_keep_the_width(width: int, tunnels: int) -> None:
+    packet = ipv4(tcp(b"hello world"), 6)
+    for _ in range(tunnels):
+        packet = ipv4(packet, 4)
+    lines = boxes(alone(link("ethernet", packet).data, 1), width)
+    assert max(cell_len(line.text) for line in lines) <= width
+
+
+def test_a_long_name_of_a_field_is_cut() -> None:
+    fields = (Field(f"http.{'x' * 500}", "y" * 500, "y" * 500, 0, 8),)
+    packet = alone(link("ethernet", ipv4(bytes(20), 6)).data, 1)
+    packet = packet._replace(headers=(Header("http", "HTTP", 7, 0, 1, fields),))
+    assert max(cell_len(line.text) for line in field_lines(packet, 60)) <= 60
+
+
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 @pytest.mark.parametrize("name", ["http", "ipv6", "tls", "udp-closed", "frames", "mtu"])
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
@@ -79,8 +111,7 @@ def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
         reader = EncapsulationReader(trace)
         for packet in range(1, min(len(trace), 12) + 1):
             found = reader.read(packet)
-            lines = [*everything(found, width)] if width >= 80 else [*boxes(found, width), *diagram_lines(found, width)]
-            for line in lines:
+            for line in everything(found, width):
                 assert cell_len(line.text) <= width, line.text
 
 
@@ -141,6 +172,7 @@ def test_characters_stand_against_their_bytes() -> None:
         (link("ethernet", ipv4(b"abc", 6)).data, 1, 37, "TCP cannot be read to its end"),
         (link("ethernet", ipv4(bytes(20), 6)).data, 1, 99, "the last 45 B were on the wire"),
         (link("ethernet", ipv4(bytes(8), 6, more=True)).data, 1, 42, "This is a fragment"),
+        (link("ethernet", ipv4(bytes(20), 6)).data, 1, 54, "would add 6 B of padding"),
     ],
 )
 def test_what_is_noted(frame: bytes, link_type: int, wire_bytes: int, said: str) -> None:

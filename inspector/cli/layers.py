@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
             painter.paint_all(diagram_lines(packet, width) if options.diagram else ())
             painter.paint_all(hex_lines(packet, marked, width) if options.hex or options.field else ())
         else:
-            painter.paint_all(picture(packet, trace.link_type(number), width))
+            painter.paint_all(picture(packet, trace.link_type(number), width, ascii_only=painter.ascii))
         return exit_status(trace)
 
 
@@ -68,7 +68,7 @@ def _step(packet: Encapsulation, link_type: int, painter: Painter) -> None:
         lower = sum(step.header is not None for step in steps)
         for step in steps:
             painter.paint_all(
-                [*paragraph_lines([step], width), *_left(packet, step, lower, width, key == "up"), Line()]
+                [*paragraph_lines([step], width), *_left(packet, step, lower, painter, key == "up"), Line()]
             )
             sys.stdout.flush()
             if not one_key():
@@ -76,10 +76,9 @@ def _step(packet: Encapsulation, link_type: int, painter: Painter) -> None:
     painter.paint_all(remarks(packet, link_type, width))
 
 
-def _left(packet: Encapsulation, step: Step, lower: int, width: int, unwrapping: bool) -> list[Line]:
+def _left(packet: Encapsulation, step: Step, lower: int, painter: Painter, unwrapping: bool) -> list[Line]:
     """The boxes that are there when a layer has done its work."""
     if step.header is None and step.osi < LINK:
-        return boxes(packet, width)
-    if step.header is None:
-        return stack(packet, width, step.osi, lower)
-    return stack(packet, width, 0, step.header + unwrapping)
+        return boxes(packet, painter.width, ascii_only=painter.ascii)
+    osi, outermost = (step.osi, lower) if step.header is None else (0, step.header + unwrapping)
+    return stack(packet, painter.width, osi, outermost, ascii_only=painter.ascii)

@@ -107,7 +107,7 @@ def live_layers(painter: Painter, session: LiveSession) -> LiveLines:
 
     def lines(arrival: Arrival) -> list[Line]:
         packet = live_encapsulation(arrival, session.trace.frame(arrival.row.packet), interface.link_type)
-        return [*heading(packet, width), *boxes(packet, width), Line()]
+        return [*heading(packet, width), *boxes(packet, width, ascii_only=painter.ascii), Line()]
 
     return LiveLines(painter, lines)
 

@@ -65,8 +65,8 @@ def _paint_layers(trace: Trace, conversations: list[Conversation], painter: Pain
     """Every packet of the conversations layer by layer, in the order of the capture."""
     reader = EncapsulationReader(trace)
     for number in trace.packets_of([conversation.number for conversation in conversations]):
-        packet = reader.read(number)
-        painter.paint_all([*heading(packet, painter.width), *boxes(packet, painter.width), Line()])
+        packet, width = reader.read(number), painter.width
+        painter.paint_all([*heading(packet, width), *boxes(packet, width, ascii_only=painter.ascii), Line()])
 
 
 def _in_time(

@@ -35,7 +35,7 @@ def of_header(header: bytes) -> Checksum:
 def of_transport(protocol: int, source: bytes, destination: bytes, data: bytes) -> Checksum:
     """The checksum of a TCP segment, UDP datagram or ICMPv6 message with its pseudo-header (RFC 9293 section 3.1).
 
-    A kernel that leaves it to the network card fills in the sum of the pseudo-header alone.
+    A kernel that leaves it to the network card fills in the sum of the pseudo-header alone, or nothing.
     """
     at = CHECKSUM_AT[protocol]
     field = int.from_bytes(data[at : at + 2], "big")
@@ -44,4 +44,6 @@ def of_transport(protocol: int, source: bytes, destination: bytes, data: bytes) 
     pseudo_header = source + destination + len(data).to_bytes(4, "big") + protocol.to_bytes(4, "big")
     if ones_complement_sum(pseudo_header + data) == 0xFFFF:
         return Checksum.RIGHT
+    if protocol == TCP and field == 0:
+        return Checksum.NOT_FILLED_IN
     return Checksum.NOT_FILLED_IN if field == ones_complement_sum(pseudo_header) else Checksum.WRONG

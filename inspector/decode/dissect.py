@@ -32,7 +32,9 @@ _APPLICATIONS = {
     520: "scapy.layers.rip",
     546: "scapy.layers.dhcp6",
     547: "scapy.layers.dhcp6",
+    1701: "scapy.layers.l2tp",
     1812: "scapy.layers.radius",
+    2152: "scapy.contrib.gtp",
     4789: "scapy.layers.vxlan",
     5353: "scapy.layers.dns",
     5355: "scapy.layers.llmnr",
@@ -44,6 +46,12 @@ _IP_MODULES = {
     51: "scapy.layers.ipsec",
     112: "scapy.layers.vrrp",
     132: "scapy.layers.sctp",
+}
+_LINK_MODULES = {  # by EtherType
+    0x8847: "scapy.contrib.mpls",
+    0x8848: "scapy.contrib.mpls",
+    0x8863: "scapy.layers.ppp",
+    0x8864: "scapy.layers.ppp",
 }
 _NETWORKS = {linktypes.ETHERTYPE_IPV4: ("inet", "IP"), linktypes.ETHERTYPE_IPV6: ("inet6", "IPv6")}
 
@@ -104,7 +112,7 @@ def dissect(frame: bytes, link_type: int, wire_bytes: int, *, checksum_ready: bo
     kind, layer = _first_class(link_type), None
     find = linktypes.LINKS.get(link_type)
     if kind is None and find is not None and (found := find(frame)) is not None:
-        kind, at = _network_class(found), found[0]
+        kind, at = _network_class(found), min(found[0], len(frame))
         headers.append(Header("link", "link", LINK, 0, at, ()))
     while kind is not None and at < end and len(headers) < _MOST_HEADERS:
         read = _read_layer(kind, frame[at:end], layer)
@@ -133,7 +141,7 @@ def dissect_dns(message: bytes) -> Header | None:
 def prepare() -> None:
     """Import now whatever a packet may need, for a process that will lose the right to read its own files."""
     _first_class(linktypes.LINKTYPE_PPP)
-    for module in {*_APPLICATIONS.values(), *_IP_MODULES.values()}:
+    for module in {*_APPLICATIONS.values(), *_IP_MODULES.values(), *_LINK_MODULES.values()}:
         _import(module)
 
 
@@ -198,6 +206,8 @@ def _next_class(layer: Any, body: bytes) -> Any:
         module = _APPLICATIONS.get(layer.dport) or _APPLICATIONS.get(layer.sport)
     elif name in ("IP", "IPv6"):
         module = _IP_MODULES.get(layer.proto if name == "IP" else layer.nh)
+    elif isinstance(follows := layer.fields.get("type"), int):
+        module = _LINK_MODULES.get(follows)
     if module is not None:
         _import(module)
     try:
@@ -318,11 +328,19 @@ def _with_checksum(headers: list[Header], index: int, frame: bytes, wire_bytes: 
     below = next((each for each in reversed(headers[:index]) if each.name in ("ipv4", "ipv6")), None)
     found = Checksum.UNKNOWN
     end = None if below is None else _datagram_end(below, wire_bytes)
-    if below is not None and end is not None and end <= len(frame) and headers[index - 1] is below:
+    if below is not None and end is not None and end <= len(frame) and _is_next(headers[:index], below):
         found = _checksum(header.name, below, frame[header.start : end])
         if not ready and found is not Checksum.RIGHT:
             found = Checksum.NOT_FILLED_IN
     return header._replace(checksum=found)
+
+
+def _is_next(headers: list[Header], below: Header) -> bool:
+    """Whether nothing but extension headers lies between, none of which changes what the checksum is made of: the rest
+    of a fragment, or a destination that is not the last one (RFC 8200 section 8.1)."""
+    between = headers[headers.index(below) + 1 :]
+    unchanged = (each.value("offset") is None and not each.value("segleft") for each in between)
+    return all(each.name == "ipv6_extension" for each in between) and all(unchanged)
 
 
 def _datagram_end(below: Header, wire_bytes: int) -> int | None:

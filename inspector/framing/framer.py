@@ -4,6 +4,7 @@ A framing is a generator over the bytes of one direction: it asks for as many as
 in which they arrive. So every chunking of a stream gives the same messages.
 """
 
+import sys
 from collections.abc import Generator
 from typing import NamedTuple
 
@@ -25,12 +26,15 @@ class Message(NamedTuple):
 
 
 class FramingError(Exception):
-    """The bytes at an offset of the stream are not of this framing; ``reason`` is a word for it."""
+    """The bytes at an offset of the stream are not of this framing; ``reason`` is a word for it. ``value`` is a number
+    that stands there and cannot be, ``limit`` what it may be at most."""
 
-    def __init__(self, offset: int, reason: str) -> None:
+    def __init__(self, offset: int, reason: str, value: int = 0, limit: int = 0) -> None:
         super().__init__(f"{reason} at {offset}")
         self.offset = offset
         self.reason = reason
+        self.value = value
+        self.limit = limit
 
 
 class _StreamEnd(Exception):
@@ -44,8 +48,11 @@ class Framer:
     framing.
     """
 
+    filler = b""  # what missing bytes may be taken for, in a framing that ends at marks alone
+
     def __init__(self) -> None:
         self.problem: FramingError | None = None
+        self._passing = 0  # bytes of a body that are waited for, and not looked at
         self._buffer = bytearray()
         self._base = 0  # the offset of the buffer's first byte
         self._at = 0  # how far the framing has read, in the buffer
@@ -66,6 +73,14 @@ class Framer:
             return []
         self._buffer += data
         return self._advance()
+
+    def feed_missing(self, count: int) -> list[Message]:
+        """Bytes that nobody has: a body may lack them. Where a header should be, no more messages can be told apart."""
+        passed = count if self.filler else min(count, self._passing)
+        found = self.feed((self.filler or b"\0") * passed)
+        if passed < count and self.problem is None:
+            self.problem = FramingError(self._base + len(self._buffer), "missing")
+        return found
 
     def finish(self) -> list[Message]:
         """The stream has ended: what that completes, and what it cuts off."""
@@ -105,7 +120,7 @@ class Framer:
         looked = self._at
         while (found := self._buffer.find(delimiter, looked)) < 0:
             if len(self._buffer) - self._at > limit:
-                raise FramingError(self.offset, "no_delimiter")
+                raise FramingError(self.offset, "no_delimiter", limit=limit)
             looked = max(self._at, len(self._buffer) - len(delimiter) + 1)
             before = self._base
             yield from self._more()
@@ -119,12 +134,15 @@ class Framer:
             self._at += step
             count -= step
             if count:
+                self._passing = count
                 yield from self._more()
+                self._passing = 0
 
     def skip_all(self) -> Waiting:
         """Pass over everything until the stream ends."""
         while not self._closed:
             self._at = len(self._buffer)
+            self._passing = sys.maxsize
             yield
         self._at = len(self._buffer)
 

@@ -35,7 +35,7 @@ class LengthFramer(Framer):
             while size - at >= header_bytes:
                 whole = unpack(buffer, at + offset)[0] + uncounted
                 if not header_bytes <= whole <= self._longest + header_bytes:
-                    raise FramingError(base + at, "length")
+                    raise FramingError(base + at, "length", whole - uncounted, self._longest)
                 if size - at < whole:
                     break
                 start = base + at
@@ -43,5 +43,10 @@ class LengthFramer(Framer):
                 at += whole
             self._at = at
             self._begun = base + at
-            self._header_end = base + at + header_bytes if size - at >= header_bytes else None
-            yield from self._more()
+            if size - at < header_bytes:
+                yield from self._more()
+            else:  # of a body that is not all here nothing is held
+                self._at += header_bytes
+                self.end_header()
+                yield from self.skip(whole - header_bytes)
+                self.emit()

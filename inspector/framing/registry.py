@@ -9,12 +9,19 @@ import struct
 from collections import deque
 from collections.abc import Callable
 
+from inspector.framing.delimiter import DelimiterFramer
+from inspector.framing.dns import DnsFramer
+from inspector.framing.fixed import FixedFramer
 from inspector.framing.framer import Framer
 from inspector.framing.http import HttpFramer
+from inspector.framing.json_lines import JsonLinesFramer
 from inspector.framing.length import FORMATS, LONGEST, LengthFramer
-from inspector.framing.records import DnsFramer, RespFramer, TlsFramer, WebSocketFramer
-from inspector.framing.sizes import FixedFramer, RawFramer, SizeThenBodyFramer
-from inspector.framing.text_lines import DelimiterFramer, JsonLinesFramer, LineFramer
+from inspector.framing.line import LineFramer
+from inspector.framing.raw import RawFramer
+from inspector.framing.resp import RespFramer
+from inspector.framing.size_then_body import SizeThenBodyFramer
+from inspector.framing.tls import TlsFramer
+from inspector.framing.websocket import WebSocketFramer
 
 GROUP = "packet_inspector.framings"
 AUTO = "auto"  # no framing: it is to be found

@@ -1,11 +1,15 @@
 """One direction of a conversation, followed message by message as its bytes come, in bounded memory."""
 
+from bisect import bisect_left, bisect_right
+from operator import itemgetter
 from typing import NamedTuple
 
 from inspector.framing.framer import Framer, Message
 from inspector.tcp.reassembly import Gap, Piece
 
 _HELD_BYTES = 1 << 16
+_start = itemgetter(0)
+_NO_PACKET = 0  # a gap is where nothing came
 
 
 class Followed(NamedTuple):
@@ -29,12 +33,12 @@ class Follower:
     def feed(self, part: Piece | Gap) -> list[Followed]:
         """The messages that these bytes complete; a gap is filled with zeros."""
         data = part.data if isinstance(part, Piece) else bytes(part.end - part.start)
-        if isinstance(part, Piece):
-            self._pieces.append((part.start, part.packet))
+        self._pieces.append((part.start, part.packet if isinstance(part, Piece) else _NO_PACKET))
         held_to = self._base + len(self._held)
         if held_to == part.start and len(self._held) < _HELD_BYTES:
             self._held += data
-        found = [self._followed(message, part.start, data) for message in self.framer.feed(data)]
+        complete = self.framer.feed(data) if isinstance(part, Piece) else self.framer.feed_missing(len(data))
+        found = [self._followed(message, part.start, data) for message in complete]
         if found:
             self._let_go(part.start, data)
         self.messages += len(found)
@@ -55,9 +59,9 @@ class Follower:
         first_bytes = self._held[message.start - self._base : message.end - self._base]
         if message.start >= self._base + len(self._held):
             first_bytes = bytearray(data[message.start - start : message.end - start])
-        begun = [index for index, (begins, _) in enumerate(self._pieces) if begins <= message.start]
-        pieces = self._pieces[begun[-1] if begun else 0 :]
-        return Followed(message, bytes(first_bytes), tuple(piece for piece in pieces if piece[0] < message.end))
+        first = max(bisect_right(self._pieces, message.start, key=_start) - 1, 0)
+        pieces = self._pieces[first : bisect_left(self._pieces, message.end, key=_start)]
+        return Followed(message, bytes(first_bytes), tuple(piece for piece in pieces if piece[1] != _NO_PACKET))
 
     def _let_go(self, start: int, data: bytes) -> None:
         """Of what is complete nothing is held any more."""

@@ -1,11 +1,11 @@
 """Messages of a capture that is running, each when its last byte has come."""
 
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from inspector.framing.framer import Message
-from inspector.framing.inference import infer
+from inspector.framing.framer import FramingError, Message
 from inspector.framing.recognise import recognised
 from inspector.framing.registry import AUTO, opener
 from inspector.tcp.reassembly import ConnectionAssembler, Gap, Piece
@@ -13,7 +13,7 @@ from inspector.tcp.states import Side, TcpState
 from inspector.trace.conversation import Conversation
 from inspector.trace.following import Followed, Follower
 from inspector.trace.live import Arrival, LiveConversation
-from inspector.trace.messages import is_too_large
+from inspector.trace.messages import infer_parts, is_too_large
 
 _RAW = "raw"
 _FEW_BYTES = 1 << 11
@@ -32,6 +32,14 @@ class LiveMessage(NamedTuple):
     first: bool  # of its conversation
 
 
+class LiveProblem(NamedTuple):
+    """Where the bytes of a side stop being of the framing: no more messages come of it."""
+
+    conversation: Conversation
+    side: Side
+    problem: FramingError
+
+
 class LiveMessages:
     """Feed every arrival; what is remembered of a conversation goes with it."""
 
@@ -39,7 +47,7 @@ class LiveMessages:
         self._framing = framing
         self._streams: WeakKeyDictionary[LiveConversation, _Streams] = WeakKeyDictionary()
 
-    def feed(self, arrival: Arrival) -> Iterator[LiveMessage]:
+    def feed(self, arrival: Arrival) -> Iterator[LiveMessage | LiveProblem]:
         """The messages that a packet completes; those cut off, when it ends its connection."""
         conversation, row = arrival.conversation, arrival.row
         if conversation is None or row.notice is not None:
@@ -55,13 +63,13 @@ class LiveMessages:
             return
         yield from streams.named(conversation, found)
 
-    def finish(self) -> Iterator[LiveMessage]:
+    def finish(self) -> Iterator[LiveMessage | LiveProblem]:
         """The capture is over: the messages that are cut off by that."""
         for conversation, streams in list(self._streams.items()):
             yield from streams.named(conversation, streams.finish())
 
 
-_Found = Iterable[tuple[Side, Followed]]
+_Found = Iterable[tuple[Side, Followed | FramingError]]
 
 
 class _Streams:
@@ -77,12 +85,16 @@ class _Streams:
         self._numbers = [0, 0]
         self._over = False
 
-    def named(self, conversation: LiveConversation, found: _Found) -> Iterator[LiveMessage]:
+    def named(self, conversation: LiveConversation, found: _Found) -> Iterator[LiveMessage | LiveProblem]:
         """What was found, with all that tells it from others."""
         summary = conversation.summary()
-        for side, followed in found:
+        for side, each in found:  # looking for the next one may find the framing
+            if isinstance(each, FramingError):
+                yield LiveProblem(summary, side, each)
+                continue
             self._numbers[side] += 1
-            yield LiveMessage(summary, side, self._numbers[side], self._framing, followed, sum(self._numbers) == 1)
+            framing = self._framing if summary.protocol == "TCP" else ""
+            yield LiveMessage(summary, side, self._numbers[side], framing, each, sum(self._numbers) == 1)
 
     def datagram(self, arrival: Arrival) -> _Found:
         """A datagram is a message."""
@@ -118,8 +130,7 @@ class _Streams:
             self._over = True
             return
         if self._followers is not None:
-            for followed in self._followers[side].feed(part):
-                yield side, followed
+            yield from self._follow(side, self._followers[side], part)
             return
         self._waiting.append((side, part))
         self._waiting_bytes += len(part.data) if isinstance(part, Piece) else part.end - part.start
@@ -132,22 +143,30 @@ class _Streams:
                 yield from self._decide(framing)
 
     def _found_framing(self) -> str:
-        data, starts = (bytearray(), bytearray()), ([0], [0])
-        for side, part in self._waiting:
-            starts[side].append(len(data[side]))
-            data[side].extend(part.data if isinstance(part, Piece) else bytes(part.end - part.start))
-        if known := recognised(*map(bytes, data)):
+        beginnings = [b"".join(self._beginning(side)) for side in Side]
+        if known := recognised(*beginnings):
             return known
-        best = infer(*((bytes(data[side]), starts[side]) for side in Side)).best
+        best = infer_parts(self._waiting).best
         return "" if best is None else best.framing
+
+    def _beginning(self, side: Side) -> Iterator[bytes]:
+        """What a side has said up to the first gap."""
+        own = (part for sender, part in self._waiting if sender is side)
+        return (part.data for part in takewhile(lambda part: isinstance(part, Piece), own) if isinstance(part, Piece))
 
     def _decide(self, framing: str) -> _Found:
         """The framing is known: what waited goes to it."""
         self._framing, waiting = framing, self._waiting
         self._followers, self._waiting = self._opened(), []
         for side, part in waiting:
-            for followed in self._followers[side].feed(part):
-                yield side, followed
+            yield from self._follow(side, self._followers[side], part)
+
+    def _follow(self, side: Side, follower: Follower, part: Piece | Gap) -> _Found:
+        """The messages that some bytes complete, and that they do not fit, once."""
+        fitted = follower.framer.problem is None
+        yield from ((side, followed) for followed in follower.feed(part))
+        if fitted and follower.framer.problem is not None:
+            yield side, follower.framer.problem
 
     def _opened(self) -> tuple[Follower, Follower]:
         to_server, to_client = opener(self._framing)()

@@ -19,6 +19,8 @@ KNOWN = frozenset(
 _NUMBERS = 14  # cells of bit and width
 _MEANING_BESIDE = 100  # from this width on the meaning stands beside the value, else under it
 _MOST_VALUE = 40
+_ROOMY = 80  # narrower, columns stand closer
+_LEAST_NAME = 26  # of fields: all of ours fit
 
 
 def set_flags(field: Field) -> str:
@@ -96,22 +98,22 @@ def _table(packet: Encapsulation, header: Header, width: int) -> Iterator[Line]:
     if not header.fields:
         yield line_of([Span(f"  {say('fields.none')}", "legend")])
         return
-    names = [field.name for field in header.fields]
-    values = [clipped(_full_value(packet, header, field), _MOST_VALUE) for field in header.fields]
-    name_cells = max(map(cells, [*names, say("fields.field")])) + 2
-    value_cells = max(map(cells, [*values, say("fields.value")])) + 2
+    gutter = 2 if width >= _ROOMY else 1
+    names = [clipped(field.name, max(width // 2 - 10, _LEAST_NAME)) for field in header.fields]
+    name_cells = max(map(cells, [*names, say("fields.field")])) + gutter
+    most_value = min(width - _NUMBERS - name_cells, _MOST_VALUE)
+    values = [clipped(_full_value(packet, header, field), most_value) for field in header.fields]
+    value_cells = max(map(cells, [*values, say("fields.value")])) + gutter
     beside = width >= _MEANING_BESIDE and width - _NUMBERS - name_cells - value_cells >= 20
-    bit, bits = padded(say("fields.bit"), 5, right=True), padded(say("fields.width"), 5, right=True)
-    head = f"{bit}  {bits}  {padded(say('fields.field'), name_cells)}{say('fields.value')}"
-    if beside:
-        head = f"{padded(head, _NUMBERS + name_cells + value_cells)}{say('fields.meaning')}"
-    yield line_of([Span(head, "title")])
+    titles = [(" " * (5 - cells(text))) + text + "  " for text in (say("fields.bit"), say("fields.width"))]
+    titles += [padded(say("fields.field"), name_cells), padded(say("fields.value"), value_cells)]
+    yield line_of([Span("".join([*titles, say("fields.meaning") if beside else ""]), "title")])
     indent = _NUMBERS + name_cells + value_cells if beside else _NUMBERS
-    for field, value in zip(header.fields, values, strict=True):
+    for field, name, value in zip(header.fields, names, values, strict=True):
         room = width - indent
         meaning = [] if not meaning_of(field) else wrapped(meaning_of(field).split(" "), room, " ")
         numbers = Span(f"{field.bit:>5}  {field.bits:>5}  ", "number")
-        first = [numbers, Span(f"{field.name:<{name_cells}}", f"layer.{header.osi}"), Span(padded(value, value_cells))]
+        first = [numbers, Span(padded(name, name_cells), f"layer.{header.osi}"), Span(padded(value, value_cells))]
         if beside and meaning:
             first.append(Span(meaning.pop(0), "note"))
         yield line_of(first)

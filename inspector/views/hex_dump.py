@@ -11,7 +11,8 @@ from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import count
 from inspector.views.safe_text import safe_text
 
-_ROW_BYTES = 16
+_ROW_BYTES, _NARROW_ROW_BYTES = 16, 8
+_WIDE_ROW = 72  # cells of a row of sixteen
 _MARKED = "label.problem"
 
 
@@ -38,8 +39,9 @@ def hex_lines(packet: Encapsulation, marked: list[tuple[Header, Field]], width: 
     styles = [style for _, start, end, style in owners for _ in range(start, end)]
     begins = {start for _, start, _, _ in owners}
     within = {at for header, field in marked for at in range(*_bytes_of(header, field))}
-    for at in range(0, len(packet.frame), _ROW_BYTES):
-        yield line_of(_row(packet.frame, at, styles, begins, within))
+    row_bytes = _ROW_BYTES if width >= _WIDE_ROW else _NARROW_ROW_BYTES
+    for at in range(0, len(packet.frame), row_bytes):
+        yield line_of(_row(packet.frame, at, row_bytes, styles, begins, within))
 
 
 def _owners(packet: Encapsulation) -> list[tuple[str, int, int, str]]:
@@ -55,9 +57,9 @@ def _bytes_of(header: Header, field: Field) -> tuple[int, int]:
     return header.start + field.bit // 8, header.start + (field.bit + field.bits + 7) // 8
 
 
-def _row(frame: bytes, at: int, styles: list[str], begins: set[int], within: set[int]) -> list[Span]:
+def _row(frame: bytes, at: int, row_bytes: int, styles: list[str], begins: set[int], within: set[int]) -> list[Span]:
     spans = [Span(f"{at:04x} ", "number")]
-    end = min(at + _ROW_BYTES, len(frame))
+    end = min(at + row_bytes, len(frame))
     for place in range(at, end):
         sign = "[" if place in within and (place - 1 not in within or place == at) else " "
         if place - 1 in within and place not in within and place > at:
@@ -67,7 +69,7 @@ def _row(frame: bytes, at: int, styles: list[str], begins: set[int], within: set
         style = _MARKED if place in within else styles[place]
         spans += [Span(sign, "label.flags" if sign != "│" else styles[place]), Span(f"{frame[place]:02x}", style)]
     closing = "]" if end - 1 in within else " "
-    spans.append(Span(closing + " " * (3 * (_ROW_BYTES - (end - at)) + 2), "label.flags"))
+    spans.append(Span(closing + " " * (3 * (row_bytes - (end - at)) + 2), "label.flags"))
     for place in range(at, end):
         char = chr(frame[place]) if 0x20 <= frame[place] < 0x7F else "."
         spans.append(Span(char, _MARKED if place in within else styles[place]))

@@ -25,6 +25,7 @@ _ZERO_MAC = "00:00:00:00:00:00"
 _LOOPBACK = ("127.", "::1")
 _PHYSICAL = 1
 _HEADER_CELLS = 60
+_LEAST_FRAME_BYTES = 60  # of Ethernet, its FCS not counted
 
 
 class Step(NamedTuple):
@@ -35,12 +36,12 @@ class Step(NamedTuple):
     header: int | None = None  # which, of those that lie in one another
 
 
-def picture(packet: Encapsulation, link_type: int, width: int) -> list[Line]:
+def picture(packet: Encapsulation, link_type: int, width: int, *, ascii_only: bool = False) -> list[Line]:
     """The boxes, and what is to be said about them."""
     return [
         *heading(packet, width),
         Line(),
-        *boxes(packet, width),
+        *boxes(packet, width, ascii_only=ascii_only),
         Line(),
         line_of(rule(say("layers.down_title"), "", width)),
         *paragraph_lines(sending(packet), width),
@@ -103,6 +104,8 @@ def notes(packet: Encapsulation, link_type: int) -> Iterator[str]:
     yield from _checksums(packet)
     if any(header.name == "ethernet" and header.value("source") == _ZERO_MAC for header in packet.headers):
         yield say("layers.note_zero_mac")
+    if packet.headers and packet.headers[0].name == "ethernet" and packet.wire_bytes < _LEAST_FRAME_BYTES:
+        yield say("layers.note_short", bytes=data_bytes(_LEAST_FRAME_BYTES - packet.wire_bytes))
     yield from _of_the_message(packet)
 
 

@@ -16,11 +16,11 @@ from inspector.views.quantities import count, data_bytes
 from inspector.views.safe_text import cells, is_text, padded, safe_hex, safe_line, safe_text
 
 PHYSICAL = 1
-_LABEL, _SHORT_LABEL, _SIZE = 16, 3, 16
+_LABEL, _SHORT_LABEL, _SIZE, _UNIT = 16, 3, 16, 9
 _LABELLED = 80  # from this width on layers are named, else numbered
 _DETAIL, _DETAILED = 26, 120  # who to whom, in wide pictures
 _WIDEST_BOX = 110
-_SHORTEST, _PREVIEW = 3, 8
+_SHORTEST, _PREVIEW = (3, 2, 1), 8
 _UNITS = {"tcp": "segment", "udp": "datagram", "ipv4": "packet", "ipv6": "packet", "ethernet": "frame"}
 
 
@@ -55,15 +55,15 @@ def heading(packet: Encapsulation, width: int) -> list[Line]:
     return [line_of([Span(line, "head")]) for text in texts for line in wrapped(text.split(" "), width, " ")]
 
 
-def boxes(packet: Encapsulation, width: int) -> list[Line]:
+def boxes(packet: Encapsulation, width: int, *, ascii_only: bool = False) -> list[Line]:
     """All layers from the top of the stack down; under the last one stand the offsets in the frame."""
-    drawing = _Drawing(packet, width)
+    drawing = _Drawing(packet, width, ascii_only)
     return [*(line for row in drawing.rows() for line in row.lines), *drawing.physical()]
 
 
-def stack(packet: Encapsulation, width: int, osi: int, outermost: int) -> list[Line]:
+def stack(packet: Encapsulation, width: int, osi: int, outermost: int, *, ascii_only: bool = False) -> list[Line]:
     """The boxes as they are when so much has been wrapped: down to a layer, and to a header by its number."""
-    drawing = _Drawing(packet, width)
+    drawing = _Drawing(packet, width, ascii_only)
     rows = [row for row in drawing.rows() if row.block >= outermost and row.osi >= osi]
     index = min((row.block for row in rows), default=drawing.stacked)
     floor = [drawing.floor(index)] if index < drawing.stacked else []
@@ -104,8 +104,9 @@ class _Row(NamedTuple):
 class _Drawing:
     """Where the blocks stand, and the lines of each layer. ``stacked`` blocks have a row of their own."""
 
-    def __init__(self, packet: Encapsulation, width: int) -> None:
+    def __init__(self, packet: Encapsulation, width: int, ascii_only: bool) -> None:
         self._packet = packet
+        self._ascii = ascii_only
         self.blocks = list(_blocks(packet))
         self.stacked = len(self.blocks)
         missing, padding = packet.wire_bytes - len(packet.frame), len(packet.frame) - packet.payload_end
@@ -170,7 +171,9 @@ class _Drawing:
             shown = [at for at in range(index, self.stacked) if self.blocks[at].osi == APPLICATION]
             encoding = encoding_of(b"".join(self.blocks[at].data for at in shown))
             detail = say(f"layers.encoding_{encoding}")
-            contents = {at: safe_hex(self.blocks[at].data, self._widths[at] - 3) for at in shown}
+            contents = {
+                at: safe_hex(self.blocks[at].data, self._widths[at] - 3, ascii_only=self._ascii) for at in shown
+            }
         elif osi == SESSION:
             transport = any(header.name == "tcp" and not header.quoted for header in self._packet.headers)
             detail = say("layers.session_tcp" if transport else "layers.session_none")
@@ -216,9 +219,8 @@ class _Drawing:
 
     def _preview(self, index: int) -> str:
         block, room = self.blocks[index], self._widths[index] - 3
-        if _is_encrypted(self._packet) or not is_text(block.data):
-            return safe_hex(block.data, room)
-        return safe_line(block.data, room)
+        quote = safe_hex if _is_encrypted(self._packet) or not is_text(block.data) else safe_line
+        return quote(block.data, room, ascii_only=self._ascii)
 
     def _ends(self, block: _Block) -> str:
         """Who to whom, as far as a header says."""
@@ -268,8 +270,12 @@ def _fitted(blocks: Sequence[_Block], room: int, *, detailed: bool) -> _Fitted:
         if sum(least) <= room - detail:
             break
     else:
-        labels, detail = [clipped(label, _SHORTEST) for label in short], 0
-        least = _least(blocks, labels)
+        detail = 0
+        for shortest in _SHORTEST:
+            labels = [clipped(label, shortest) if shortest > 1 else label[:1] for label in short]
+            least = _least(blocks, labels, preview=shortest)
+            if sum(least) <= room:
+                break
     box = max(min(room - detail, _WIDEST_BOX), sum(least))
     wishes = [max(wide - need, 0) for wide, need in zip(_scaled(sizes, box), least, strict=True)]
     free = box - sum(least)
@@ -277,10 +283,10 @@ def _fitted(blocks: Sequence[_Block], room: int, *, detailed: bool) -> _Fitted:
     return _Fitted(labels, widths, detail, False)
 
 
-def _least(blocks: Sequence[_Block], labels: Sequence[str]) -> list[int]:
+def _least(blocks: Sequence[_Block], labels: Sequence[str], *, preview: int = _PREVIEW) -> list[int]:
     """Cells for a label, and for a few characters of what no header is."""
     return [
-        max(cells(label), min(block.size, _PREVIEW) if block.data and block.header is None else 0) + 3
+        max(cells(label), min(block.size, preview) if block.data and block.header is None else 0) + 3
         for block, label in zip(blocks, labels, strict=True)
     ]
 

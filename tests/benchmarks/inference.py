@@ -1,21 +1,42 @@
 """How often the framing of a stream is found, and how often one is claimed where there is none.
 
-python tests/benchmarks/inference.py [--streams N]
+python tests/benchmarks/inference.py [--streams N] [--captures FOLDER]
 
-The same streams each time: messages of many sizes, as text and as bytes, in segments that follow the messages or not.
+The same streams each time: messages of many sizes, as text and as bytes, in segments that follow the messages or not;
+and the streams of FOLDER's captures of which tshark knows three messages or more.
 """
 
 import argparse
+import csv
 import json
 import os
 import struct
 import time
 import zlib
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 
-from inspector.framing.inference import Direction, infer
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from inspector.framing.inference import Direction, infer
+from inspector.trace.messages import inferred
+from inspector.trace.trace import Trace
+
+CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
+LEAST_MESSAGES = 3
+# What tshark calls the lengths that it found, and the framing; None for protocols that have another one.
+KNOWN = {
+    "http.content_length": "http",
+    "tls.record.length": "tls",
+    "websocket.payload_length": "websocket",
+    "ssh.packet_length": None,
+    "mqtt.len": None,
+    "tpkt.length": None,
+    "mbtcp.len": None,
+    "mysql.packet_length": None,
+}
 RIGHT_AT_LEAST, CLAIMED_AT_MOST = 0.95, 0.01
 Bodies = list[bytes]
 
@@ -41,6 +62,12 @@ def http(each: Bodies) -> list[bytes]:
     return [b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body for body in each]
 
 
+def websocket(each: Bodies) -> list[bytes]:
+    """The upgrade, and binary frames."""
+    upgrade = b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    return [upgrade, *(b"\x82\x7e" + struct.pack("!H", len(body)) + body for body in each)]
+
+
 FRAMED: dict[str, Callable[[Bodies], list[bytes]]] = {
     **{
         f"length:{layout}{',header' if counted else ''}": packed(layout, counted)
@@ -52,9 +79,15 @@ FRAMED: dict[str, Callable[[Bodies], list[bytes]]] = {
     "tls": lambda each: [b"\x17\x03\x03" + struct.pack("!H", len(b[:16_000])) + b[:16_000] for b in each],
     "resp": lambda each: [b"*2\r\n$3\r\nSET\r\n$%d\r\n%b\r\n" % (len(body), body) for body in each],
     "http": http,
+    "websocket": websocket,
+    "dns": lambda each: [struct.pack("!H", len(b) + 12) + b"\0\7\1\0\0\1" + bytes(6) + b for b in each],
 }
 UNFRAMED: dict[str, Callable[[Random], bytes]] = {
     "random bytes": lambda dice: dice.randbytes(dice.randrange(30, 5_000)),
+    "long random bytes": lambda dice: dice.randbytes(dice.randrange(50_000, 500_000)),
+    "encrypted text": lambda dice: ChaCha20Poly1305(bytes(32)).encrypt(
+        dice.randbytes(12), b"the quick brown fox " * dice.randrange(2, 500), b""
+    ),
     "compressed": lambda dice: zlib.compress(" ".join(str(dice.random()) for _ in range(100)).encode()),
     "a picture's beginning": lambda dice: b"\x89PNG\r\n\x1a\n" + dice.randbytes(dice.randrange(30, 3_000)),
 }
@@ -68,11 +101,44 @@ def in_segments(messages: list[bytes], dice: Random) -> Direction:
     return data, with_messages if dice.random() < 0.5 else list(range(1448, len(data), 1448))
 
 
+def real(folder: Path) -> Iterator[tuple[str, str | None, str | None]]:
+    """Of every stream that tshark knows the messages of: what it calls them, the framing, and what was found."""
+    files = {path.name: path for path in (folder / "captures").rglob("*") if path.is_file()}
+    for oracle in sorted((folder / "oracle").glob("*.framing.tsv")):
+        kinds: dict[int, Counter[str]] = defaultdict(Counter)
+        with oracle.open(newline="") as lines:
+            for row in csv.DictReader(lines, delimiter="\t"):
+                for each in row["pdu_lengths"].split(";"):
+                    kind, _, lengths = each.partition("=")
+                    kinds[int(row["tcp_stream"])][kind] += len(lengths.split(",")) if kind in KNOWN else 0
+        with Trace.read(str(files[oracle.name.removesuffix(".framing.tsv")])) as trace:
+            connections = [each.number for each in trace.conversations() if each.protocol == "TCP"]
+            for stream, found in kinds.items():
+                [kind, messages], *others = (+found).most_common() or [("", 0)]
+                if messages >= LEAST_MESSAGES and not others:
+                    best = inferred(trace, connections[stream]).best
+                    yield kind, KNOWN[kind], None if best is None else best.framing
+
+
+def count_real(folder: Path) -> None:
+    """The captures of a folder, by what is in them."""
+    counted: dict[str, Counter[bool]] = defaultdict(Counter)
+    for kind, framing, found in real(folder):
+        counted[f"{kind.partition('.')[0]}, {'framed' if framing else 'no framing here'}"][framing == found] += 1
+    for kind, right in sorted(counted.items()):
+        print(f"{kind:28} right in {right[True]} of {right.total()}")
+    right_in_all = sum(counted.values(), Counter())
+    share = right_in_all[True] / max(right_in_all.total(), 1)
+    print(f"in all real streams          right in {share:6.1%}, at least {RIGHT_AT_LEAST:.0%}")
+
+
 def main() -> None:
     """Count both kinds of mistakes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--streams", type=int, default=100, metavar="N")
-    streams = parser.parse_args().streams
+    parser.add_argument("--captures", type=Path, default=CAPTURES, metavar="FOLDER")
+    options = parser.parse_args()
+    streams = options.streams
     dice, right, total = Random(1), 0, 0
     for name, frame in FRAMED.items():
         own = 0
@@ -90,6 +156,8 @@ def main() -> None:
         claimed, tried = claimed + own, tried + streams * 5
         print(f"{name:20} claimed in {own / streams / 5:6.2%}")
     print(f"in all               claimed in {claimed / tried:6.2%}, at most {CLAIMED_AT_MOST:.0%}")
+    if options.captures.is_dir():
+        count_real(options.captures)
     large = packed("!I", False)([os.urandom(96)] * 10_000)
     begin = time.perf_counter()
     infer((b"".join(large), range(0, 1_000_000, 1448)))

@@ -1,36 +1,12 @@
-"""``fixed:N``, ``raw``, ``size-then-body``: messages of a size known from elsewhere."""
+"""``size-then-body``: the upload of the tutorial."""
 
 from inspector.framing.framer import Framer, FramingError, Message, Waiting
 
 _MOST_DIGITS = 20
 
 
-class FixedFramer(Framer):
-    """All messages have the same size."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        super().__init__()
-
-    def messages(self) -> Waiting:
-        """One after the other."""
-        while True:
-            yield from self.skip(self._size)
-            self.emit()
-
-
-class RawFramer(Framer):
-    """The whole stream is one message."""
-
-    def messages(self) -> Waiting:
-        """Until it ends."""
-        yield from self.skip_all()
-        if self.offset:
-            self.emit()
-
-
 class SizeThenBodyFramer(Framer):
-    """The upload of the tutorial: a size as decimal text, and at once so many bytes.
+    """A size as decimal text, and at once so many bytes.
 
     Nothing ends the number, so where it ends is known only with the end of the stream: a number of digits whose value
     is as much as follows. When several are, the first is taken; when none is, the longest, and the body is cut off.
