@@ -10,16 +10,18 @@ from inspector.explain.scene import Scene
 from inspector.tcp.states import Side
 from inspector.text import say
 from inspector.views.call_words import asked
-from inspector.views.ladder_layout import rule, wrapped
+from inspector.views.ladder_layout import rule
 from inspector.views.line import Line, Span, line_of
 from inspector.views.phases import side_name
 from inspector.views.quantities import data_bytes, duration
+from inspector.views.wrapping import wrapped
 
 _SENTENCE_BEGINS = re.compile(r"(^|[.] )the ")
 _WIDEST = 100  # longer lines are hard to read
 _CALL_CELLS = 48
 _NUMBERS_TOLD = 6
 _INDENT = "  "
+_BELOW_ROW = "     "
 
 
 def sentence(reason: Reason) -> str:
@@ -63,8 +65,14 @@ def packet_page(scene: Scene, packet: int, reasons: Sequence[Reason], width: int
 def below_row(reasons: Sequence[Reason], width: int) -> Iterator[Line]:
     """The reasons of a packet in short, to stand below its row."""
     for reason in reasons:
-        text = f"· {sentence(reason)} [{marks(reason)}]"
-        yield from _indented(text, "note", "       ", width, first="     ")
+        said = f"· {sentence(reason)}"
+        room = min(width, _WIDEST) - len(_BELOW_ROW) - len(_INDENT)
+        told = 0  # characters of it that stand in lines above
+        for at, text in enumerate(wrapped(f"{said} [{marks(reason)}]".split(" "), room, " ")):
+            ours = max(len(said) - told, 0)  # the rest of the line says how it is known
+            told += len(text) + said.startswith(" ", told + len(text))
+            indent = Span(f"{_BELOW_ROW}{_INDENT}" if at else _BELOW_ROW, "narration")
+            yield line_of([indent, Span(text[:ours], "narration"), Span(text[ours:], "legend")])
 
 
 def _heading(scene: Scene, packet: int, width: int) -> Iterator[Line]:
@@ -84,8 +92,7 @@ def _heading(scene: Scene, packet: int, width: int) -> Iterator[Line]:
 
 
 def _indented(text: str, style: str, indent: str, width: int, *, first: str = "") -> Iterator[Line]:
-    room = min(width, _WIDEST) - len(indent)
-    for at, words in enumerate(wrapped(text.split(" "), room, " ")):
+    for at, words in enumerate(wrapped(text.split(" "), min(width, _WIDEST) - len(indent), " ")):
         yield line_of([Span(indent if at else first), Span(words, style)])
 
 

@@ -4,7 +4,7 @@
 twice; it says what is known when it is drawn.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from inspector.trace.calls import buffer_fills
 from inspector.trace.conversation import ConnectionEnd, Conversation, Row
 from inspector.views import rfc_notation
 from inspector.views.call_words import fill_words
-from inspector.views.folding import folded_words, folds
+from inspector.views.folding import folded_words, folds, folds_between, outside_of
 from inspector.views.labels import (
     Label,
     Part,
@@ -49,6 +49,7 @@ from inspector.views.safe_text import cells
 
 TAG_STYLES = 6
 QUOTE_IN_ROWS = 30
+_MARK = "▸"
 _NOTHING_DRAWN: Marks = ([], [])
 
 
@@ -71,26 +72,34 @@ _EMPTY = Fill(None, 0, None)
 
 
 class LadderPart(NamedTuple):
-    """A whole conversation to be drawn: its packets, where its connection stands at the end, its programs' calls."""
+    """A whole conversation to be drawn: its packets, where its connection stands at the end, its programs' calls.
+
+    ``below`` has further lines for under a packet, in so many cells. The rows of ``marked`` packets get a sign; where
+    there are any, long runs of others are folded.
+    """
 
     conversation: Conversation
     end: ConnectionEnd | None
     rows: Sequence[Row]
     calls: Sequence[SidedCall] = ()
+    below: Callable[[int, int], Sequence[Line]] | None = None
+    marked: frozenset[int] = frozenset()
 
 
 def ladder_of(part: LadderPart, options: LadderOptions) -> Iterator[Line]:
     """The ladder of a whole conversation, with its calls in lanes where there is room, else as rows."""
-    drawing = _Drawing(part.conversation, options)
+    drawing = _Drawing(part.conversation, options, part.marked)
     yield from drawing.head(part.end)
     if not part.rows:
         return
+    if part.marked:
+        part = part._replace(calls=outside_of(folds_between(part.rows, part.marked), part.rows, part.calls))
     if not part.calls or options.calls == "off" or options.style == "rfc":
         for _, lines in _groups(part, drawing, options):
             yield from lines
     elif options.calls == "auto" and (lane := lane_width(options.width)):
         narrow = replace(options, width=_clamped(options.width) - 2 * lane, unfold=True)
-        drawing = _Drawing(part.conversation, narrow)
+        drawing = _Drawing(part.conversation, narrow, part.marked)
         groups = _groups(part, drawing, narrow)
         wide = with_lanes(groups, part.calls, _clamped(options.width), drawing.lifelines, ascii_only=options.ascii)
         yield from map(line_in_ascii, wide) if options.ascii else wide
@@ -101,11 +110,13 @@ def ladder_of(part: LadderPart, options: LadderOptions) -> Iterator[Line]:
 
 def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> Iterator[Group]:
     """The lines below the head, by the packets they show."""
-    _, end, rows, _ = part
+    end, rows = part.end, part.rows
     drawing.fit_numbers(rows[-1].packet)
     marks = place(rows, end)
     sections = {section.start: section for section in sections_of(rows)}
-    folded = {} if options.unfold or options.buffers else folds(rows, marks, frozenset(sections))
+    folded = folds_between(rows, part.marked, frozenset(sections))
+    if not (part.marked or options.unfold or options.buffers):
+        folded = folds(rows, marks, frozenset(sections))
     reports = [row.report for row in rows if row.report is not None]
     yield (), drawing.begin(_first_states(part, reports, options) if reports else None)
     buffers = _Buffers(part, drawing, shown=options.buffers)
@@ -118,7 +129,8 @@ def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> It
             yield rows[start:stop], drawing.fold(rows[start:stop])
             at = stop
             continue
-        yield rows[at : at + 1], [*drawing.packet(rows[at], marks[at]), *buffers.below(rows[at])]
+        below = drawing.told(part.below(rows[at].packet, _clamped(options.width))) if part.below else []
+        yield rows[at : at + 1], [*drawing.packet(rows[at], marks[at]), *buffers.below(rows[at]), *below]
         at += 1
 
 
@@ -160,12 +172,22 @@ def ladders_of(parts: Iterable[LadderPart], options: LadderOptions) -> Iterator[
         if index:
             yield Line()
         for line in ladder_of(part, options):
-            inferred = inferred or any(span.style == "state.inferred" for span in line.spans)
+            inferred = inferred or shows_inferred(line)
             yield line
     if inferred:
-        yield Line()
-        for text in wrapped(say("ladder.legend").split(" "), _clamped(options.width), " "):
-            yield line_of([Span(text, "legend")])
+        yield from legend(options.width)
+
+
+def shows_inferred(line: Line) -> bool:
+    """Whether a state in it needs the legend."""
+    return any(span.style == "state.inferred" for span in line.spans)
+
+
+def legend(width: int) -> Iterator[Line]:
+    """What the marks of ladders mean."""
+    yield Line()
+    for text in wrapped(say("ladder.legend").split(" "), _clamped(width), " "):
+        yield line_of([Span(text, "legend")])
 
 
 class Ladder:
@@ -239,9 +261,12 @@ class Ladder:
 class _Drawing:
     """Lines of one conversation; knows its columns and the time of the row before."""
 
-    def __init__(self, conversation: Conversation, options: LadderOptions) -> None:
+    def __init__(
+        self, conversation: Conversation, options: LadderOptions, marked: frozenset[int] = frozenset()
+    ) -> None:
         self._conversation = conversation
         self._options = options
+        self._marked = marked
         self._tag: list[Span] = []
         width = _clamped(options.width)
         if options.live:
@@ -260,7 +285,7 @@ class _Drawing:
             self._digits = len(str(packet))
             self._layout = Layout.of(
                 self._width,
-                self._digits,
+                self._digits + bool(self._marked),
                 absolute_time=self._options.absolute_time,
                 states=self._conversation.protocol == "TCP",
             )
@@ -330,6 +355,10 @@ class _Drawing:
         """Words between the lifelines, at one of them."""
         return [self._line(line) for line in self._layout.note([Part(words, 0, 0, style)], side)]
 
+    def told(self, lines: Sequence[Line]) -> list[Line]:
+        """Lines of another view, to stand below a row."""
+        return [self._line(line.spans) for line in lines]
+
     def fold(self, rows: Sequence[Row]) -> list[Line]:
         """Many rows as one; its time is that of the last of them."""
         words = folded_words(rows)
@@ -340,8 +369,13 @@ class _Drawing:
 
     def _row(self, row: Row, marks: Marks, at: int, middle: list[Span]) -> Line:
         client, server = (self._layout.state(states[at]) if at < len(states) else Span("") for states in marks)
-        number, time = (str(row.packet), self._time(row.time_ns)) if at == 0 else ("", "")
+        number, time = (self._number(row.packet), self._time(row.time_ns)) if at == 0 else ("", "")
         return self._line(self._layout.row(number, time, client, middle, server))
+
+    def _number(self, packet: int) -> str:
+        if packet not in self._marked:
+            return str(packet)
+        return _MARK + f"{packet:>{self._layout.number - cells(_MARK)}}"
 
     def _arrow(self, row: Row) -> tuple[Stroke, Label]:
         if row.notice is not None:

@@ -1,0 +1,59 @@
+"""Which rows of a conversation show a topic, and what is told of each of them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from inspector.explain.reason import Part, Reason, Rule
+from inspector.explain.rules import findings, reasons
+from inspector.explain.scene import Scene
+
+_TOLD_TIMES = 2  # what has been told of two rows is known
+_MARKED_MOST = 40
+_SHOWN_IN_LADDER = ("to_", "arrived", "expected")  # a ladder has the states beside its lines
+_FINDINGS = frozenset(rule.name for rule in findings.RULES if rule.part is not Part.NUMBERS)
+
+
+class Narration(NamedTuple):
+    """The rows to be marked, and what stands below a row, both by packet."""
+
+    marked: frozenset[int]
+    told: Mapping[int, Sequence[Reason]]
+
+
+def holds(scene: Scene, rules: Sequence[Rule]) -> bool:
+    """Whether any rule is true of any packet."""
+    return any(True for moment in scene.moments() for rule in rules for _ in rule.find(moment))
+
+
+def narrated(scene: Scene, rules: Sequence[Rule]) -> Narration:
+    """A conversation told by the rules of a topic."""
+    told: dict[int, list[Reason]] = {}
+    times: Counter[str] = Counter()
+    for moment in scene.moments():
+        for reason in reasons(moment, rules):
+            place = _told_at(reason)
+            if place not in told and len(told) == _MARKED_MOST:
+                return Narration(frozenset(told), told)
+            below = told.setdefault(place, [])
+            times[reason.rule.name] += 1
+            if times[reason.rule.name] <= _TOLD_TIMES:
+                below.append(reason)
+    return Narration(frozenset(told), told)
+
+
+def _told_at(reason: Reason) -> int:
+    """The packet below which it is told: a state that a later packet shows, where a ladder draws it, at its cause."""
+    is_state = reason.rule.part is Part.CHANGES and reason.rule.name.startswith(_SHOWN_IN_LADDER)
+    return reason.case.packets[0] if is_state and reason.case.packets else reason.packet
+
+
+def of_row(scene: Scene, packet: int) -> list[Reason]:
+    """What a ladder does not show of a packet: why it was sent, what the programs notice, what was found."""
+    return [reason for reason in reasons(scene.moment(packet)) if _is_worth_telling(reason.rule)]
+
+
+def _is_worth_telling(rule: Rule) -> bool:
+    if rule.name in _FINDINGS or rule.part in (Part.WHY, Part.PROGRAMS):
+        return True
+    return rule.part is Part.CHANGES and not rule.name.startswith(_SHOWN_IN_LADDER)

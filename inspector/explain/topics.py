@@ -1,0 +1,81 @@
+"""The topics: what learners ask about, as data (``topics.toml``). Their texts are ``topics.<area>.<entry>``."""
+
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from inspector.explain.reason import Rule
+from inspector.explain.rules import RULES
+
+GROUPS = ("basics", "tcp", "closing", "trouble", "flow", "udp", "programs", "more")
+PICTURES = ("ladder", "messages", "layers", "none")
+_OF_NO_TOPIC = ("arrived", "expected")  # true of most packets: they would mark all of them
+_NEAREST = 3
+
+
+class Variant(NamedTuple):
+    """One picture of a topic: a conversation of a bundled capture, or one packet of it."""
+
+    name: str
+    capture: str
+    conversation: int = 1
+    packet: int | None = None
+
+
+class Topic(NamedTuple):
+    """What is the same in every language. ``rules`` mark and narrate rows of its pictures."""
+
+    name: str
+    group: str
+    picture: str
+    variants: tuple[Variant, ...]
+    rules: tuple[Rule, ...]
+    demo: str | None
+    demo_variant: str | None
+    code: str
+    see: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def area(self) -> str:
+        """Where its texts are, below ``topics``."""
+        return area_of(self.name)
+
+
+def area_of(name: str) -> str:
+    """The name of a topic's texts."""
+    return name.replace("-", "_")
+
+
+@cache
+def topics() -> Mapping[str, Topic]:
+    """All of them by name, in the order in which they are listed."""
+    text = Path(__file__).with_name("topics.toml").read_text(encoding="utf-8")
+    read = [_topic(name, entry) for name, entry in tomllib.loads(text).items()]
+    return {topic.name: topic for group in GROUPS for topic in read if topic.group == group}
+
+
+def nearest(name: str) -> list[str]:
+    """Names of topics that are spelt like it."""
+    return get_close_matches(name.lower().replace("_", "-"), topics(), _NEAREST, 0.5)
+
+
+def _topic(name: str, entry: Mapping[str, Any]) -> Topic:
+    also = entry.get("rules", ())  # rules of other topics that belong to these pictures
+    return Topic(
+        name=name,
+        group=entry["group"],
+        picture=entry["picture"],
+        variants=tuple(Variant(**variant) for variant in entry.get("variants", ())),
+        rules=tuple(
+            rule for rule in RULES if rule.name in also or (rule.topic == name and rule.name not in _OF_NO_TOPIC)
+        ),
+        demo=entry.get("demo"),
+        demo_variant=entry.get("demo_variant"),
+        code=entry.get("code", "").strip("\n"),
+        see=tuple(entry.get("see", ())),
+        sources=tuple(entry.get("sources", ())),
+    )
