@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from inspector.explain.reason import Part, Reason, Rule
-from inspector.explain.rules import findings, reasons
+from inspector.explain.rules import findings, in_order, reasons
 from inspector.explain.scene import Scene
 
 _TOLD_TIMES = 2  # what has been told of two rows is known
@@ -30,16 +30,15 @@ def narrated(scene: Scene, rules: Sequence[Rule]) -> Narration:
     """A conversation told by the rules of a topic."""
     told: dict[int, list[Reason]] = {}
     times: Counter[str] = Counter()
-    for moment in scene.moments():
-        for reason in reasons(moment, rules):
-            place = _told_at(reason)
-            if place not in told and len(told) == _MARKED_MOST:
-                return Narration(frozenset(told), told)
-            below = told.setdefault(place, [])
-            times[reason.rule.name] += 1
-            if times[reason.rule.name] <= _TOLD_TIMES:
-                below.append(reason)
-    return Narration(frozenset(told), told)
+    for reason in (reason for moment in scene.moments() for reason in reasons(moment, rules)):
+        place = _told_at(reason)
+        if place not in told and len(told) == _MARKED_MOST:
+            break
+        below = told.setdefault(place, [])
+        times[reason.rule.name] += 1
+        if times[reason.rule.name] <= _TOLD_TIMES:
+            below.append(reason)
+    return Narration(frozenset(told), {place: in_order(found) for place, found in told.items()})
 
 
 def _told_at(reason: Reason) -> int:

@@ -1,6 +1,6 @@
 """All rules, in one table: what each says is ``reasons.<name>``, what makes it true a function of one moment."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from inspector.explain.reason import Part, Reason, Rule
 from inspector.explain.rules import changes, closing, data, findings, opening
@@ -12,5 +12,9 @@ _ORDER = {part: place for place, part in enumerate(Part)}
 
 def reasons(moment: Moment, rules: Sequence[Rule] = RULES) -> list[Reason]:
     """Every rule that holds for a packet, by the question it answers."""
-    found = [Reason(moment.row.packet, rule, case) for rule in rules for case in rule.find(moment)]
+    return in_order(Reason(moment.row.packet, rule, case) for rule in rules for case in rule.find(moment))
+
+
+def in_order(found: Iterable[Reason]) -> list[Reason]:
+    """By the question that they answer."""
     return sorted(found, key=lambda reason: _ORDER[reason.rule.part])
