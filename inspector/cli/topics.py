@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,7 +25,7 @@ from inspector.trace.trace import Trace
 from inspector.views.ladder import LadderOptions
 from inspector.views.line import Line
 from inspector.views.phases import verdict
-from inspector.views.topic_page import capture_heading, steps, topic_list
+from inspector.views.topic_page import heading_lines, steps, topic_list
 
 _CONVERSATIONS_TOLD = 3
 _TOPICS_OFFERED = 6
@@ -45,7 +46,7 @@ def show(topic: Topic, options: argparse.Namespace) -> int:
     if options.live:
         return _show_live(topic, painter, options)
     if options.file is not None:
-        return _show_in(topic, options.file, painter, options)
+        return _show_in(topic, options.file, say("explain.in_capture", file=options.file), painter, options)
     _paint(bundled_page(topic, _drawing(painter)), painter, options)
     return 0
 
@@ -62,7 +63,7 @@ def _paint(lines: Iterable[Line], painter: Painter, options: argparse.Namespace)
         painter.paint_all(portion)
 
 
-def _show_in(topic: Topic, file: str, painter: Painter, options: argparse.Namespace) -> int:
+def _show_in(topic: Topic, file: str, heading: str, painter: Painter, options: argparse.Namespace) -> int:
     """On a capture: the first conversation that has it."""
     with opened_trace(file) as trace:
         capture = Capture(trace, CallIndex(calls_beside(file)))
@@ -72,13 +73,9 @@ def _show_in(topic: Topic, file: str, painter: Painter, options: argparse.Namesp
             _tell_absent(topic, file, capture, numbers)
             return exit_status(trace) or 1
         drawing = _drawing(painter)
-        _paint(page(topic, _picture_in(topic, file, capture, number, painter), drawing), painter, options)
+        pictures = chain(heading_lines(heading, painter.width), picture(topic, capture, number, None, drawing))
+        _paint(page(topic, pictures, drawing), painter, options)
         return exit_status(trace)
-
-
-def _picture_in(topic: Topic, file: str, capture: Capture, number: int, painter: Painter) -> Iterator[Line]:
-    yield from capture_heading(Path(file).name, painter.width)
-    yield from picture(topic, capture, number, None, _drawing(painter))
 
 
 def _numbers(trace: Trace, asked: int | None) -> Iterable[int]:
@@ -93,7 +90,7 @@ def _numbers(trace: Trace, asked: int | None) -> Iterable[int]:
 def _has(topic: Topic, capture: Capture, number: int) -> bool:
     """Whether a conversation shows the topic; where no rule tells, any with data does."""
     if topic.rules:
-        return holds(capture.scene(number), topic.rules)
+        return holds(capture.scene(number), topic.deciding)
     return bool(capture.trace.conversation(number).payload_bytes)
 
 
@@ -106,7 +103,7 @@ def _tell_absent(topic: Topic, file: str, capture: Capture, numbers: Iterable[in
         how = say("explain.no_connection") if scene.end is None else verdict(scene.end)
         name = f"{conversation.protocol} {conversation.number}"
         tell(say("explain.instead", name=name, client=conversation.client, server=conversation.server, how=how))
-    others = [each.name for each in topics().values() if any(holds(scene, each.rules) for scene in looked_at)]
+    others = [each.name for each in topics().values() if any(holds(scene, each.deciding) for scene in looked_at)]
     if others:
         tell(say("explain.has", topics=", ".join(others[:_TOPICS_OFFERED]), first=others[0], file=file))
     tell(say("explain.bundled", topic=topic.name))
@@ -132,4 +129,4 @@ def _show_live(topic: Topic, painter: Painter, options: argparse.Namespace) -> i
             tell(say("demo.recorded", name=demo.name, reason=str(forbidden)))
             _paint(bundled_page(topic, _drawing(painter)), painter, options)
             return 0
-        return _show_in(topic, str(file), painter, options)
+        return _show_in(topic, str(file), say("explain.in_run", demo=demo.name), painter, options)

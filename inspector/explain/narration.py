@@ -30,8 +30,10 @@ def narrated(scene: Scene, rules: Sequence[Rule]) -> Narration:
     """A conversation told by the rules of a topic."""
     told: dict[int, list[Reason]] = {}
     times: Counter[str] = Counter()
+    places = _places_of_states(scene)
     for reason in (reason for moment in scene.moments() for reason in reasons(moment, rules)):
-        place = _told_at(reason)
+        side, after = (reason.case.parameters.get(name) for name in ("side", "after"))
+        place = places.get((reason.packet, side, after), reason.packet)
         if place not in told and len(told) == _MARKED_MOST:
             break
         below = told.setdefault(place, [])
@@ -41,10 +43,17 @@ def narrated(scene: Scene, rules: Sequence[Rule]) -> Narration:
     return Narration(frozenset(told), {place: in_order(found) for place, found in told.items()})
 
 
-def _told_at(reason: Reason) -> int:
-    """The packet below which it is told: a state that a later packet shows, where a ladder draws it, at its cause."""
-    is_state = reason.rule.part is Part.CHANGES and reason.rule.name.startswith(_SHOWN_IN_LADDER)
-    return reason.case.packets[0] if is_state and reason.case.packets else reason.packet
+def _places_of_states(scene: Scene) -> dict[tuple[int, object, object], int]:
+    """Where a ladder draws the states that each packet shows: at their cause, unless a later state of the side stands
+    below that already (two FINs that crossed)."""
+    places: dict[tuple[int, object, object], int] = {}
+    lowest = [0, 0]
+    for row in scene.rows:
+        for move in row.report.transitions if row.report is not None else ():
+            place = row.packet if move.cause < lowest[move.side] else move.cause
+            lowest[move.side] = place
+            places[row.packet, move.side, move.after] = place
+    return places
 
 
 def of_row(scene: Scene, packet: int) -> list[Reason]:

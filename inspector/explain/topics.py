@@ -1,13 +1,13 @@
 """The topics: what learners ask about, as data (``topics.toml``). Their texts are ``topics.<area>.<entry>``."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from inspector.explain.reason import Rule
+from inspector.explain.reason import Part, Rule
 from inspector.explain.rules import RULES
 
 GROUPS = ("basics", "tcp", "closing", "trouble", "flow", "udp", "programs", "more")
@@ -43,6 +43,15 @@ class Topic(NamedTuple):
     def area(self) -> str:
         """Where its texts are, below ``topics``."""
         return area_of(self.name)
+
+    @property
+    def deciding(self) -> Sequence[Rule]:
+        """Those of the rules that tell whether a conversation shows the topic at all.
+
+        A state alone does not (CLOSED is where a refused connection ends, too), nor what belongs to another topic.
+        """
+        own = [rule for rule in self.rules if rule.topic == self.name]
+        return [rule for rule in own if rule.part is not Part.CHANGES] or own or self.rules
 
 
 def area_of(name: str) -> str:

@@ -14,6 +14,7 @@ from inspector.views.quantities import count, data_bytes
 _SHORTEST_RUN = 13  # more than twelve
 _SHOWN_AT_EACH_END = 2
 _AROUND_MARKED = 3  # rows shown before and after one that matters
+_SHORTEST_BETWEEN = 5
 _EVENTFUL_FLAGS = ~int(Flag.ACK | Flag.PSH)
 
 
@@ -54,7 +55,7 @@ def folds_between(rows: Sequence[Row], marked: frozenset[int], starts: frozenset
         start, end = before + _AROUND_MARKED + 1, after - _AROUND_MARKED
         cuts = [start, *sorted(at for at in starts if start < at < end), end]
         found += [Fold(*fold) for fold in pairwise(cuts)]
-    return {fold.start: fold for fold in found if fold.end - fold.start > 1}
+    return {fold.start: fold for fold in found if fold.end - fold.start >= _SHORTEST_BETWEEN}
 
 
 def outside_of(folded: Mapping[int, Fold], rows: Sequence[Row], calls: Sequence[SidedCall]) -> list[SidedCall]:
@@ -77,10 +78,15 @@ def folded_words(rows: Sequence[Row]) -> str:
     else:
         words = [say("ladder.folded_segments", count=count(len(rows)))]
     words.append(data_bytes(sum([row.payload_bytes for row in rows])))
-    acks = sum([row.report is not None and not row.payload_bytes for row in rows])
+    acks = sum([not row.payload_bytes and _is_plain(row) for row in rows])
     if acks:
         words.append(say("ladder.folded_acks", acks=count(acks)))
     return " · ".join(words)
+
+
+def _is_plain(row: Row) -> bool:
+    """A segment with none of the flags that open, close or reset."""
+    return row.report is not None and not row.report.segment.flags & _EVENTFUL_FLAGS
 
 
 def _is_uneventful(row: Row, marks: Marks) -> bool:

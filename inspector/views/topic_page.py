@@ -14,6 +14,7 @@ from inspector.views.safe_text import cells
 from inspector.views.wrapping import clipped, wrapped
 
 _WIDEST_TEXT = 100  # longer lines are hard to read
+_LEAST_QUESTION = 16
 _INDENT = "  "
 
 
@@ -25,15 +26,12 @@ def topic_list(topics: Iterable[Topic], width: int) -> Iterator[Line]:
     for group, own in groupby(listed, key=lambda topic: topic.group):
         yield line_of(rule(say(f"explain.group_{group}"), "", min(width, WIDEST)))
         for topic in own:
-            title = say(f"topics.{topic.area}.title")
-            padding = " " * (title_cells - cells(title) + 2)
-            question = say(f"topics.{topic.area}.question")
-            room = width - name_cells - title_cells - 4
-            if room < cells(question):
-                padding = "  "
-                room = width - name_cells - cells(title) - 4
             name = Span(f"{topic.name:<{name_cells}}  ", "head")
-            yield line_of([name, Span(title), Span(padding + clipped(question, max(room, 1)), "legend")])
+            title = clipped(say(f"topics.{topic.area}.title"), width - name_cells - 2)
+            padding = Span(" " * (title_cells - cells(title) + 2))
+            room = width - name_cells - title_cells - 4
+            question = clipped(say(f"topics.{topic.area}.question"), room) if room >= _LEAST_QUESTION else ""
+            yield line_of([name, Span(title), padding, Span(question, "legend")])
     yield Line()
     yield from _text(say("explain.list_more"), "legend", "", width)
 
@@ -49,14 +47,13 @@ def opening(topic: Topic, width: int) -> Iterator[Line]:
 
 def variant_heading(topic: Topic, variant: Variant, width: int) -> Iterator[Line]:
     """What the next picture shows, and where it comes from."""
-    yield Line()
-    yield line_of(rule(say(f"topics.{topic.area}.variant_{variant.name}"), variant.capture, min(width, WIDEST)))
+    return heading_lines(say(f"topics.{topic.area}.variant_{variant.name}"), width, variant.capture)
 
 
-def capture_heading(name: str, width: int) -> Iterator[Line]:
-    """The next picture is the user's own."""
+def heading_lines(title: str, width: int, figure: str = "") -> Iterator[Line]:
+    """A part of the page ruled off by its title."""
     yield Line()
-    yield line_of(rule(say("explain.in_capture", file=name), "", min(width, WIDEST)))
+    yield line_of(rule(title, figure, min(width, WIDEST)))
 
 
 def narrated_part(part: LadderPart, narration: Narration) -> LadderPart:
@@ -106,8 +103,7 @@ def _section(topic: Topic, part: str, width: int) -> Iterator[Line]:
 
 
 def _heading(part: str, width: int) -> Iterator[Line]:
-    yield Line()
-    yield line_of(rule(say(f"explain.topic_{part}"), "", min(width, WIDEST)))
+    return heading_lines(say(f"explain.topic_{part}"), width)
 
 
 def _said(topic: Topic, part: str) -> Iterator[str]:
