@@ -5,7 +5,7 @@ import argparse
 from inspector.calls.matching import CallIndex
 from inspector.capture import bundled
 from inspector.cli.common import calls_beside, exit_status, opened_trace
-from inspector.cli.topic_pictures import Capture
+from inspector.cli.topic_pictures import read_scene
 from inspector.cli.topics import list_topics, show
 from inspector.explain.rules import reasons
 from inspector.explain.topics import nearest, topics
@@ -32,7 +32,7 @@ def _explain_packet(options: argparse.Namespace) -> int:
         if not 1 <= options.packet <= len(trace):
             raise UsageProblem("layers.unknown_packet", number=options.packet, count=len(trace))
         number = trace.values(options.packet).conversation
-        scene = Capture(trace, CallIndex(calls_beside(options.what))).scene(number)
+        scene = read_scene(trace, number, CallIndex(calls_beside(options.what)))
         moment = scene.moment(options.packet)
         painter.paint_all(packet_page(scene, options.packet, reasons(moment), painter.width))
         return exit_status(trace)

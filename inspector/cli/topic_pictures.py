@@ -31,10 +31,15 @@ class Capture(NamedTuple):
 
     def scene(self, number: int) -> Scene:
         """A conversation with all its packets and calls."""
-        conversation = self.trace.conversation(number)
-        limit = None if conversation.payload_bytes <= _WHOLE_PAYLOAD_BYTES else _PAYLOAD_SHOWN_BYTES
-        rows, end = self.trace.rows(number, limit)
-        return Scene(conversation, rows, end, conversation_calls(self.calls, conversation, rows))
+        return read_scene(self.trace, number, self.calls)
+
+
+def read_scene(trace: Trace, number: int, calls: CallIndex) -> Scene:
+    """The same of any trace."""
+    conversation = trace.conversation(number)
+    limit = None if conversation.payload_bytes <= _WHOLE_PAYLOAD_BYTES else _PAYLOAD_SHOWN_BYTES
+    rows, end = trace.rows(number, limit)
+    return Scene(conversation, rows, end, conversation_calls(calls, conversation, rows))
 
 
 def bundled_page(topic: Topic, drawing: LadderOptions) -> Iterator[Line]:

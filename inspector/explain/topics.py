@@ -24,6 +24,13 @@ class Variant(NamedTuple):
     conversation: int = 1
     packet: int | None = None
 
+    def command(self, picture: str) -> str:
+        """What shows it by itself."""
+        if picture == "layers":
+            return f"inspector layers {self.capture} --packet {self.packet}"
+        words = f"inspector {'messages' if picture == 'messages' else 'replay'} {self.capture}"
+        return words if self.conversation == 1 else f"{words} --conversation {self.conversation}"
+
 
 class Topic(NamedTuple):
     """What is the same in every language. ``rules`` mark and narrate rows of its pictures."""

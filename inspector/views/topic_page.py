@@ -47,7 +47,8 @@ def opening(topic: Topic, width: int) -> Iterator[Line]:
 
 def variant_heading(topic: Topic, variant: Variant, width: int) -> Iterator[Line]:
     """What the next picture shows, and where it comes from."""
-    return heading_lines(say(f"topics.{topic.area}.variant_{variant.name}"), width, variant.capture)
+    title = say(f"topics.{topic.area}.variant_{variant.name}")
+    return heading_lines(title, width, variant.command(topic.picture))
 
 
 def heading_lines(title: str, width: int, figure: str = "") -> Iterator[Line]:
