@@ -8,7 +8,7 @@ from inspector.capture import bundled
 from inspector.cli.common import calls_beside
 from inspector.explain.narration import narrated
 from inspector.explain.scene import Scene
-from inspector.explain.topics import Topic
+from inspector.explain.topics import Topic, Variant
 from inspector.trace.calls import conversation_calls
 from inspector.trace.encapsulation import EncapsulationReader
 from inspector.trace.messages import framed
@@ -62,9 +62,14 @@ def page(topic: Topic, pictures: Iterator[Line], drawing: LadderOptions) -> Iter
 def _bundled_pictures(topic: Topic, drawing: LadderOptions) -> Iterator[Line]:
     for variant in topic.variants:
         yield from variant_heading(topic, variant, drawing.width)
-        with Trace.read(bundled.located(variant.capture)) as trace:
-            capture = Capture(trace, CallIndex(calls_beside(variant.capture)))
-            yield from picture(topic, capture, variant.conversation, variant.packet, drawing)
+        yield from bundled_picture(topic, variant, drawing)
+
+
+def bundled_picture(topic: Topic, variant: Variant, drawing: LadderOptions) -> Iterator[Line]:
+    """One of its pictures."""
+    with Trace.read(bundled.located(variant.capture)) as trace:
+        capture = Capture(trace, CallIndex(calls_beside(variant.capture)))
+        yield from picture(topic, capture, variant.conversation, variant.packet, drawing)
 
 
 def picture(topic: Topic, capture: Capture, number: int, packet: int | None, drawing: LadderOptions) -> Iterator[Line]:

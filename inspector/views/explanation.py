@@ -14,6 +14,7 @@ from inspector.views.ladder_layout import rule
 from inspector.views.line import Line, Span, line_of
 from inspector.views.phases import side_name
 from inspector.views.quantities import data_bytes, duration
+from inspector.views.safe_text import cells
 from inspector.views.wrapping import wrapped
 
 _SENTENCE_BEGINS = re.compile(r"(^|[.] )the ")
@@ -64,15 +65,14 @@ def packet_page(scene: Scene, packet: int, reasons: Sequence[Reason], width: int
 
 def below_row(reasons: Sequence[Reason], width: int) -> Iterator[Line]:
     """The reasons of a packet in short, to stand below its row."""
+    room = min(width, _WIDEST) - len(_BELOW_ROW) - len(_INDENT)
     for reason in reasons:
-        said = f"· {sentence(reason)}"
-        room = min(width, _WIDEST) - len(_BELOW_ROW) - len(_INDENT)
-        told = 0  # characters of it that stand in lines above
-        for at, text in enumerate(wrapped(f"{said} [{marks(reason)}]".split(" "), room, " ")):
-            ours = max(len(said) - told, 0)  # the rest of the line says how it is known
-            told += len(text) + said.startswith(" ", told + len(text))
-            indent = Span(f"{_BELOW_ROW}{_INDENT}" if at else _BELOW_ROW, "narration")
-            yield line_of([indent, Span(text[:ours], "narration"), Span(text[ours:], "legend")])
+        known = Span(f"[{marks(reason)}]", "legend")
+        *lines, last = [[Span(text, "narration")] for text in wrapped(f"· {sentence(reason)}".split(" "), room, " ")]
+        fits = cells(last[0].text) + 1 + cells(known.text) <= room
+        lines += [[*last, Span(" "), known]] if fits else [last, [known]]
+        for at, spans in enumerate(lines):
+            yield line_of([Span(f"{_BELOW_ROW}{_INDENT}" if at else _BELOW_ROW, "narration"), *spans])
 
 
 def _heading(scene: Scene, packet: int, width: int) -> Iterator[Line]:

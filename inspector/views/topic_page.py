@@ -40,7 +40,7 @@ def opening(topic: Topic, width: int) -> Iterator[Line]:
     """The title, the question, and the answer."""
     yield from _text(say(f"topics.{topic.area}.title"), "head", "", width)
     yield from _text(say(f"topics.{topic.area}.question"), "question", "", width)
-    for answer in _said(topic, "answer"):
+    for answer in said(topic, "answer"):
         yield Line()
         yield from _text(answer, "", "", width)
 
@@ -96,7 +96,7 @@ def _narrates(line: Line) -> bool:
 
 
 def _section(topic: Topic, part: str, width: int) -> Iterator[Line]:
-    texts = list(_said(topic, part))
+    texts = list(said(topic, part))
     if texts:
         yield from _heading(part, width)
     for text in texts:
@@ -107,7 +107,7 @@ def _heading(part: str, width: int) -> Iterator[Line]:
     return heading_lines(say(f"explain.topic_{part}"), width)
 
 
-def _said(topic: Topic, part: str) -> Iterator[str]:
+def said(topic: Topic, part: str) -> Iterator[str]:
     """The paragraphs of a part: ``answer``, ``answer_2`` ..."""
     for number in count(1):
         entry = part if number == 1 else f"{part}_{number}"
