@@ -10,12 +10,11 @@ from inspector.explain.scene import Scene
 from inspector.tcp.states import Side
 from inspector.text import say
 from inspector.views.call_words import asked
-from inspector.views.ladder_layout import rule
+from inspector.views.ladder_layout import rule, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.phases import side_name
 from inspector.views.quantities import data_bytes, duration
 from inspector.views.safe_text import cells
-from inspector.views.wrapping import wrapped
 
 _SENTENCE_BEGINS = re.compile(r"(^|[.] )the ")
 _WIDEST = 100  # longer lines are hard to read

@@ -8,10 +8,9 @@ from inspector.explain.topics import Topic, Variant
 from inspector.text import has, say
 from inspector.views.explanation import below_row
 from inspector.views.ladder import LadderPart
-from inspector.views.ladder_layout import WIDEST, rule
+from inspector.views.ladder_layout import WIDEST, clipped, rule, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.safe_text import cells
-from inspector.views.wrapping import clipped, wrapped
 
 _WIDEST_TEXT = 100  # longer lines are hard to read
 _LEAST_QUESTION = 16
