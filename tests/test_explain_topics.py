@@ -49,9 +49,10 @@ def spoken(request: pytest.FixtureRequest) -> Iterator[Language]:
 def printed(*words: str) -> tuple[int, str, str]:
     """The exit status and what goes to both streams."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    before = language.spoken()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main([*words, "--lang", language.spoken()])
-    language.speak(Language.ENGLISH)
+        status = main([*words, "--lang", before])
+    language.speak(before)
     return status, *(stream.buffer.getvalue().decode() for stream in (out, err))
 
 
