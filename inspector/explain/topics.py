@@ -12,7 +12,8 @@ from inspector.explain.rules import RULES
 
 GROUPS = ("basics", "tcp", "closing", "trouble", "flow", "udp", "programs", "more")
 PICTURES = ("ladder", "messages", "layers", "none")
-_TOLD_OTHERWISE = "arrived"  # below a ladder's row stands the state itself, which a later packet shows
+# A ladder's row has the state itself, which a later packet shows, and none where nothing shows it.
+_TOLD_OTHERWISE = ("arrived", "expected")
 _NEAREST = 3
 
 
@@ -87,7 +88,7 @@ def _topic(name: str, entry: Mapping[str, Any]) -> Topic:
         picture=entry["picture"],
         variants=tuple(Variant(**variant) for variant in entry.get("variants", ())),
         rules=tuple(
-            rule for rule in RULES if rule.name in also or (rule.topic == name and rule.key != _TOLD_OTHERWISE)
+            rule for rule in RULES if rule.name in also or (rule.topic == name and rule.key not in _TOLD_OTHERWISE)
         ),
         demo=entry.get("demo"),
         demo_variant=entry.get("demo_variant"),
