@@ -29,7 +29,7 @@ def holds(scene: Scene, rules: Sequence[Rule]) -> bool:
 def narrated(scene: Scene, rules: Sequence[Rule]) -> Narration:
     """A conversation told by the rules of a topic."""
     told: dict[int, list[Reason]] = {}
-    times: Counter[str] = Counter()
+    times: Counter[object] = Counter()  # by rule, and by what is said
     places = _places_of_states(scene)
     for reason in (reason for moment in scene.moments() for reason in reasons(moment, rules)):
         side, after = (reason.case.parameters.get(name) for name in ("side", "after"))
@@ -37,8 +37,9 @@ def narrated(scene: Scene, rules: Sequence[Rule]) -> Narration:
         if place not in told and len(told) == _MARKED_MOST:
             break
         below = told.setdefault(place, [])
-        times[reason.rule.name] += 1
-        if times[reason.rule.name] <= _TOLD_TIMES:
+        sentence = reason.rule.key, str(reason.case.parameters)
+        times.update([reason.rule.name, sentence])
+        if times[reason.rule.name] <= _TOLD_TIMES and times[sentence] == 1:
             below.append(reason)
     return Narration(frozenset(told), {place: in_order(found) for place, found in told.items()})
 

@@ -34,6 +34,7 @@ THEME = {
     "layer.payload": "bold green",
     "legend": "dim italic",
     "lifeline": "dim",
+    "marked": "bold",
     "narration": "",
     "note": "italic",
     "number": "dim",

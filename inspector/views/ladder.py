@@ -370,7 +370,10 @@ class _Drawing:
     def _row(self, row: Row, marks: Marks, at: int, middle: list[Span]) -> Line:
         client, server = (self._layout.state(states[at]) if at < len(states) else Span("") for states in marks)
         number, time = (self._number(row.packet), self._time(row.time_ns)) if at == 0 else ("", "")
-        return self._line(self._layout.row(number, time, client, middle, server))
+        spans = self._layout.row(number, time, client, middle, server)
+        if at == 0 and row.packet in self._marked:
+            spans[0] = Span(spans[0].text, "marked")
+        return self._line(spans)
 
     def _number(self, packet: int) -> str:
         if packet not in self._marked:
