@@ -317,7 +317,7 @@ RULES = (
     Rule("connect_returns", Part.PROGRAMS, "handshake", "connect(2)", connect_returns),
     Rule("connect_in_progress", Part.PROGRAMS, "non-blocking", "connect(2)", connect_in_progress),
     Rule("refused_call", Part.PROGRAMS, "refused-or-timeout", "connect(2)", refused_call),
-    Rule("syn_given_up", Part.PROGRAMS, "refused-or-timeout", "Python socket.settimeout()", syn_given_up),
+    Rule("syn_given_up", Part.PROGRAMS, "refused-or-timeout", "socket.settimeout()", syn_given_up),
     Rule("accept_pending", Part.PROGRAMS, "accept-queue", "listen(2)", accept_pending),
     Rule("accept", Part.PROGRAMS, "accept-queue", "accept(2)", accept),
     Rule("syn_next", Part.NEXT, "handshake", "RFC 9293 §3.5", syn_next),
