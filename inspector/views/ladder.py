@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from inspector.calls.buffers import Fill
 from inspector.calls.matching import SidedCall
 from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag
@@ -17,7 +16,7 @@ from inspector.text import say
 from inspector.trace.calls import buffer_fills
 from inspector.trace.conversation import ConnectionEnd, Conversation, Row
 from inspector.views import rfc_notation
-from inspector.views.call_words import fill_words
+from inspector.views.buffer_notes import BufferNotes
 from inspector.views.folding import folded_words, folds, folds_between, outside_of
 from inspector.views.labels import (
     Label,
@@ -68,9 +67,6 @@ class LadderOptions:
     calls: str = "auto"  # where calls are drawn: "auto" in lanes where there is room, "rows", or "off"
 
 
-_EMPTY = Fill(None, 0, None)
-
-
 class LadderPart(NamedTuple):
     """A whole conversation to be drawn: its packets, where its connection stands at the end, its programs' calls.
 
@@ -119,7 +115,7 @@ def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> It
         folded = folds(rows, marks, frozenset(sections))
     reports = [row.report for row in rows if row.report is not None]
     yield (), drawing.begin(_first_states(part, reports, options) if reports else None)
-    buffers = _Buffers(part, drawing, shown=options.buffers)
+    buffers = BufferNotes(buffer_fills(part.rows, part.calls) if options.buffers else {}, drawing.note)
     at = 0
     while at < len(rows):
         if at in sections and sections[at].phase:
@@ -145,24 +141,6 @@ def _first_states(part: LadderPart, reports: Sequence[SegmentReport], options: L
     if listens and server.state is TcpState.LISTEN:
         server = EndpointState(TcpState.LISTEN, Known.SEEN)
     return [client, server]
-
-
-class _Buffers:
-    """Where the bytes of a conversation are, told where that changes."""
-
-    def __init__(self, part: LadderPart, drawing: "_Drawing", *, shown: bool) -> None:
-        self._fills = buffer_fills(part.rows, part.calls) if shown else {}
-        self._drawing = drawing
-        self._told = [_EMPTY, _EMPTY]
-
-    def below(self, row: Row) -> list[Line]:
-        """The lines below a packet."""
-        lines = []
-        for side, fill in zip(Side, self._fills.get(row.packet, ()), strict=False):
-            if fill != self._told[side] and (fill or self._told[side]):
-                lines += self._drawing.note(fill_words(fill), "note", side)
-                self._told[side] = fill
-        return lines
 
 
 def ladders_of(parts: Iterable[LadderPart], options: LadderOptions) -> Iterator[Line]:
