@@ -17,6 +17,7 @@ from inspector.decode.checksums import Checksum
 from inspector.decode.protocols import ICMP_ERRORS, icmp_name
 from inspector.explain.reason import Part
 from inspector.explain.rules import RULES
+from inspector.explain.topics import GROUPS, topics
 from inspector.tcp.findings import Cause, Kind
 from inspector.tcp.report import Closing, Opening
 from inspector.tcp.states import Known
@@ -82,6 +83,7 @@ AREAS = {
     ".".join(path.relative_to(PACKAGE / "text").with_suffix("").parts): tomllib.loads(path.read_text(encoding="utf-8"))
     for path in sorted((PACKAGE / "text").rglob("*.toml"))
 }
+ROOTS = {area.partition(".")[0] for area in AREAS}
 TEXTS = {f"{area}.{name}": entry for area, entries in AREAS.items() for name, entry in entries.items()}
 KEY = re.compile(rf"({'|'.join(AREAS)})\.[A-Za-z0-9_]+")
 PROBLEMS = {name for name in dir(problems) if name.endswith("Problem")}
@@ -95,6 +97,8 @@ ICMP_NAMES = {icmp_name(protocol, kind, code) for protocol in ICMP_ERRORS for ki
 PLAIN_PHASES = set(Phase) - {Phase.RESET, Phase.HALF_CLOSED}  # those take parameters
 NO_TEARDOWN = {Closing.SIMULTANEOUS, Closing.OPEN, Closing.NEVER_OPENED}
 CHECKED = ("capture", "private", "libpcap", "strace")
+TOPICS = list(topics().values())
+TITLES = [f"{topic.area}.title" for topic in TOPICS]
 # Keys that are put together: by module, as they are written there, and all the names that come of them.
 COMPOSED: dict[str, dict[str, Iterable[str]]] = {
     "cli/demo.py": {
@@ -106,6 +110,7 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
     },
     "cli/doctor.py": {"doctor.{check.name}": ("platform", *CHECKED, "interfaces", "terminal")},
     "cli/layers.py": {"layers.{key}_title": ("down_title", "up_title")},
+    "cli/topics.py": {"topics.{topic.area}.title": TITLES},
     "cli/parser.py": {
         "cli.{command}": COMMANDS,
         "cli.{command}_{name}": [f"{command}_{name}" for command, name in _OWN_HELP],
@@ -158,6 +163,23 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         "layers.{name}": ("quoted", "encrypted", "body", "payload", "missing", "padding"),
     },
     "views/ladder.py": {"ladder.{phase}": PLAIN_PHASES},
+    "views/topic_page.py": {
+        "topics.{topic.area}.title": TITLES,
+        "topics.{topic.area}.question": [f"{topic.area}.question" for topic in TOPICS],
+        "topics.{topic.area}.variant_{variant.name}": [
+            f"{topic.area}.variant_{variant.name}" for topic in TOPICS for variant in topic.variants
+        ],
+        "topics.{topic.area}.{entry}": [
+            f"{topic.area}.{entry}"
+            for topic in TOPICS
+            for entry in AREAS[f"topics.{topic.area}"]
+            if re.fullmatch(r"(answer|bits|calls|mistake|fix)(_[2-9])?", entry)
+        ],
+        "explain.group_{group}": [f"group_{group}" for group in GROUPS],
+        "explain.topic_{part}": [
+            f"topic_{part}" for part in ("bits", "calls", "code", "mistake", "fix", "see", "sources")
+        ],
+    },
     "views/timeline.py": {"timeline.{what.name.lower()}": [what.name.lower() for what in Activity]},
     "views/phases.py": {
         "ladder.{section.phase}": PLAIN_PHASES,
@@ -199,7 +221,7 @@ def called(call: ast.Call) -> str:
 
 
 def composed(text: str) -> bool:
-    return "{" in text and text.partition(".")[0] in AREAS
+    return "{" in text and "." in text and text.partition(".")[0] in ROOTS
 
 
 def keys_of(node: ast.AST, path: str) -> Iterable[str]:
@@ -217,9 +239,13 @@ def inside_of_strings(tree: ast.Module) -> set[int]:
     return {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
 
 
+def fields_of(text: str) -> frozenset[str]:
+    return frozenset(name for _, name, _, _ in string.Formatter().parse(text) if name)
+
+
 def fields(key: str) -> set[str]:
     """The parameters that a text takes, in any of its forms."""
-    return {name for text in TEXTS[key].values() for _, name, _, _ in string.Formatter().parse(text) if name}
+    return {name for text in TEXTS[key].values() for name in fields_of(text)}
 
 
 def test_every_key_has_a_text_and_every_text_is_used() -> None:

@@ -58,7 +58,7 @@ def test_a_ladder_stays_within_its_width(seed: int, payload: bytes, drawing: Lad
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 2**32), payloads, options)
 def test_so_does_a_ladder_that_grows(seed: int, payload: bytes, drawing: LadderOptions) -> None:
-    conversation, end, rows, _ = part_of(connection(seed), payload)
+    conversation, end, rows, *_ = part_of(connection(seed), payload)
     ladder = Ladder(drawing)
     lines = ladder.head(conversation)
     for row in rows:

@@ -75,7 +75,6 @@ def _show_recorded(demo: Demo, variant: str, options: argparse.Namespace, forbid
     if path is None or options.write:
         raise forbidden
     tell(say("demo.recorded", name=demo.name, reason=str(forbidden)))
-    recorded = argparse.Namespace(
-        **vars(options) | {"file": str(path), "conversation": None, "step": False, "speed": None}
-    )
+    unasked = {"conversation": None, "step": False, "speed": None, "explain": False, "layers": False}
+    recorded = argparse.Namespace(**vars(options) | unasked | {"file": str(path)})
     return replay.run(recorded)

@@ -1,23 +1,32 @@
-"""``inspector explain``: why a packet was sent, what it changed and what follows."""
+"""``inspector explain``: why. A topic, one packet of a capture, or a capture as a whole."""
 
 import argparse
 
 from inspector.calls.matching import CallIndex
+from inspector.capture import bundled
 from inspector.cli.common import calls_beside, exit_status, opened_trace
+from inspector.cli.topic_pictures import read_scene
+from inspector.cli.topics import list_topics, show
 from inspector.explain.rules import reasons
-from inspector.explain.scene import Scene
+from inspector.explain.topics import nearest, topics
 from inspector.render.terminal import painter_for
-from inspector.text.problems import UsageProblem
-from inspector.trace.calls import conversation_calls
-from inspector.trace.trace import Trace
+from inspector.text.problems import FileProblem, UsageProblem
 from inspector.views.explanation import packet_page
-
-_WHOLE_PAYLOAD_BYTES = 1 << 20  # of larger conversations only the beginning of each payload is looked at
-_PAYLOAD_SHOWN_BYTES = 256
 
 
 def run(options: argparse.Namespace) -> int:
     """Explain what was asked for; exit status 3 when the capture is damaged."""
+    if options.packet is not None:
+        return _explain_packet(options)
+    if options.what is None:
+        return list_topics(options)
+    topic = topics().get(options.what)
+    return _explain_capture(options) if topic is None else show(topic, options)
+
+
+def _explain_packet(options: argparse.Namespace) -> int:
+    if options.what is None or options.file is not None:
+        raise UsageProblem("explain.packet_of_a_capture", number=options.packet)
     with opened_trace(options.what) as trace:
         painter = painter_for(options)
         if not 1 <= options.packet <= len(trace):
@@ -29,9 +38,12 @@ def run(options: argparse.Namespace) -> int:
         return exit_status(trace)
 
 
-def read_scene(trace: Trace, number: int, calls: CallIndex) -> Scene:
-    """A conversation with all its packets and calls."""
-    conversation = trace.conversation(number)
-    limit = None if conversation.payload_bytes <= _WHOLE_PAYLOAD_BYTES else _PAYLOAD_SHOWN_BYTES
-    rows, end = trace.rows(number, limit)
-    return Scene(conversation, rows, end, conversation_calls(calls, conversation, rows))
+def _explain_capture(options: argparse.Namespace) -> int:
+    """A word that names no topic: a capture, or a mistake."""
+    try:
+        bundled.located(options.what)
+    except FileProblem:
+        near = nearest(options.what)
+        key = "explain.no_such_topic" if near else "explain.nothing_of_that_name"
+        raise UsageProblem(key, name=options.what, near=", ".join(near)) from None
+    raise UsageProblem("explain.capture_alone", file=options.what)

@@ -106,6 +106,7 @@ COMMANDS: dict[str, list[_Option]] = {
         _option("--speed", type=_positive, metavar="FACTOR"),
         _option("--step", action="store_true"),
         _layers,
+        _option("--explain", action="store_true"),
         *_ladder,
         *_calls,
         *_drawing,
@@ -146,6 +147,8 @@ COMMANDS: dict[str, list[_Option]] = {
         _option("file", nargs="?", metavar="FILE|NAME"),
         _option("--packet", type=_number(1), metavar="N"),
         _conversation,
+        _option("--live", action="store_true"),
+        _option("--step", action="store_true"),
         *_drawing,
     ],
     "calls": [_file, _port, _host, _conversation, _json, *_drawing],
@@ -185,6 +188,9 @@ _EXCLUSIVE = {
     ("watch", "--json"),
 }
 _OWN_HELP = {
+    ("explain", "file"),
+    ("explain", "packet"),
+    ("explain", "step"),
     ("follow", "raw"),
     ("watch", "port"),
     ("watch", "json"),

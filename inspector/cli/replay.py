@@ -18,12 +18,15 @@ from inspector.cli.common import (
     tell,
 )
 from inspector.cli.keys import one_key
+from inspector.explain.narration import of_row
+from inspector.explain.scene import Scene
 from inspector.render.terminal import Painter, painter_for
 from inspector.text import say
 from inspector.trace.calls import conversation_calls
 from inspector.trace.conversation import Conversation
 from inspector.trace.encapsulation import EncapsulationReader
 from inspector.trace.trace import Trace
+from inspector.views.explanation import below_row
 from inspector.views.ladder import Ladder, LadderOptions, LadderPart, ladders_of
 from inspector.views.layers import boxes, heading
 from inspector.views.line import Line
@@ -49,7 +52,8 @@ def run(options: argparse.Namespace) -> int:
             _in_time(trace, conversations, painter, replace(drawing, live=several), options)
         else:
             calls = CallIndex(calls_beside(options.file))
-            painter.paint_all(ladders_of(_ladders(trace, conversations, calls), drawing))
+            parts = _ladders(trace, conversations, calls)
+            painter.paint_all(ladders_of(map(_explained, parts) if options.explain else parts, drawing))
         if not conversations:
             tell(say("command.nothing_to_draw", count=len(trace)))
         return exit_status(trace)
@@ -59,6 +63,12 @@ def _ladders(trace: Trace, conversations: list[Conversation], calls: CallIndex) 
     for conversation in conversations:
         rows, end = trace.rows(conversation.number, _PAYLOAD_SHOWN_BYTES)
         yield LadderPart(conversation, end, rows, conversation_calls(calls, conversation, rows))
+
+
+def _explained(part: LadderPart) -> LadderPart:
+    """The same with the reasons of each packet below it."""
+    scene = Scene(part.conversation, part.rows, part.end, part.calls)
+    return part._replace(below=lambda packet, width: list(below_row(of_row(scene, packet), width)))
 
 
 def _paint_layers(trace: Trace, conversations: list[Conversation], painter: Painter) -> None:
@@ -78,7 +88,7 @@ def _in_time(
 ) -> None:
     """Rows of all conversations in the order of the capture, each when a key is pressed or its time has come."""
     last_ns: int | None = None
-    for lines, time_ns in _rows_in_order(trace, conversations, drawing):
+    for lines, time_ns in _rows_in_order(trace, conversations, drawing, options):
         if options.step and last_ns is not None and not one_key():
             return
         if options.speed and last_ns is not None:
@@ -89,18 +99,20 @@ def _in_time(
 
 
 def _rows_in_order(
-    trace: Trace, conversations: list[Conversation], drawing: LadderOptions
+    trace: Trace, conversations: list[Conversation], drawing: LadderOptions, options: argparse.Namespace
 ) -> Iterator[tuple[list[Line], int]]:
     """What each packet adds to the picture, and when it came."""
-    entries, ladders = {}, {}
-    for conversation, end, rows, _ in _ladders(trace, conversations, CallIndex([])):
-        ladders[conversation.number] = Ladder(drawing)
-        entries[conversation.number] = conversation, end, rows
-    order = [(row.packet, number, place) for number, (_, _, rows) in entries.items() for place, row in enumerate(rows)]
-    for _, number, place in sorted(order):
-        conversation, end, rows = entries[number]
-        lines = ladders[number].head(conversation) if place == 0 else []
-        lines += ladders[number].feed(rows[place])
-        if place == len(rows) - 1:
-            lines += ladders[number].finish(conversation, end)
-        yield lines, rows[place].time_ns
+    calls = CallIndex(calls_beside(options.file) if options.explain else [])
+    parts = {part.conversation.number: part for part in _ladders(trace, conversations, calls)}
+    if options.explain:
+        parts = {number: _explained(part) for number, part in parts.items()}
+    ladders = {number: Ladder(drawing) for number in parts}
+    order = [(row.packet, number, place) for number, part in parts.items() for place, row in enumerate(part.rows)]
+    for packet, number, place in sorted(order):
+        part = parts[number]
+        lines = ladders[number].head(part.conversation) if place == 0 else []
+        lines += ladders[number].feed(part.rows[place])
+        lines += part.below(packet, drawing.width) if part.below else []
+        if place == len(part.rows) - 1:
+            lines += ladders[number].finish(part.conversation, part.end)
+        yield lines, part.rows[place].time_ns

@@ -56,6 +56,12 @@ def translated(words: str) -> str:
     return known.get(words.strip()) or f"{before}{colon}{known.get(reason, reason)}"
 
 
+def has(key: str) -> bool:
+    """Whether there is a text of that key, in an area that exists."""
+    area, _, name = key.rpartition(".")
+    return name in _area(area)
+
+
 def load_all() -> None:
     """Read every text now, for a process that will lose the right to read its own files."""
     for file in _FOLDER.rglob("*.toml"):

@@ -14,12 +14,14 @@ from inspector.views.ladder_layout import rule, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.phases import side_name
 from inspector.views.quantities import data_bytes, duration
+from inspector.views.safe_text import cells
 
 _SENTENCE_BEGINS = re.compile(r"(^|[.] )the ")
 _WIDEST = 100  # longer lines are hard to read
 _CALL_CELLS = 48
 _NUMBERS_TOLD = 6
 _INDENT = "  "
+_BELOW_ROW = "     "
 
 
 def sentence(reason: Reason) -> str:
@@ -62,9 +64,14 @@ def packet_page(scene: Scene, packet: int, reasons: Sequence[Reason], width: int
 
 def below_row(reasons: Sequence[Reason], width: int) -> Iterator[Line]:
     """The reasons of a packet in short, to stand below its row."""
+    room = min(width, _WIDEST) - len(_BELOW_ROW) - len(_INDENT)
     for reason in reasons:
-        text = f"· {sentence(reason)} [{marks(reason)}]"
-        yield from _indented(text, "note", "       ", width, first="     ")
+        known = Span(f"[{marks(reason)}]", "legend")
+        *lines, last = [[Span(text, "narration")] for text in wrapped(f"· {sentence(reason)}".split(" "), room, " ")]
+        fits = cells(last[0].text) + 1 + cells(known.text) <= room
+        lines += [[*last, Span(" "), known]] if fits else [last, [known]]
+        for at, spans in enumerate(lines):
+            yield line_of([Span(f"{_BELOW_ROW}{_INDENT}" if at else _BELOW_ROW, "narration"), *spans])
 
 
 def _heading(scene: Scene, packet: int, width: int) -> Iterator[Line]:
@@ -84,8 +91,7 @@ def _heading(scene: Scene, packet: int, width: int) -> Iterator[Line]:
 
 
 def _indented(text: str, style: str, indent: str, width: int, *, first: str = "") -> Iterator[Line]:
-    room = min(width, _WIDEST) - len(indent)
-    for at, words in enumerate(wrapped(text.split(" "), room, " ")):
+    for at, words in enumerate(wrapped(text.split(" "), min(width, _WIDEST) - len(indent), " ")):
         yield line_of([Span(indent if at else first), Span(words, style)])
 
 

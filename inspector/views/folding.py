@@ -1,8 +1,10 @@
 """Long runs of like packets, as one row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
+from inspector.calls.matching import SidedCall
 from inspector.tcp.segment import Flag
 from inspector.text import say
 from inspector.trace.conversation import Row
@@ -11,6 +13,8 @@ from inspector.views.quantities import count, data_bytes
 
 _SHORTEST_RUN = 13  # more than twelve
 _SHOWN_AT_EACH_END = 2
+_AROUND_MARKED = 3  # rows shown before and after one that matters
+_SHORTEST_BETWEEN = 5
 _EVENTFUL_FLAGS = ~int(Flag.ACK | Flag.PSH)
 
 
@@ -39,6 +43,34 @@ def folds(rows: Sequence[Row], marks: Sequence[Marks], starts: frozenset[int]) -
     return found
 
 
+def folds_between(rows: Sequence[Row], marked: frozenset[int], starts: frozenset[int] = frozenset()) -> dict[int, Fold]:
+    """What to fold where the rows of ``marked`` packets matter and what is far from them does not; none across a row
+    where a phase ``starts``."""
+    if not marked:
+        return {}
+    shown = {-1 - _AROUND_MARKED, len(rows) + _AROUND_MARKED}  # nothing stays for the ends
+    shown.update(at for at, row in enumerate(rows) if row.packet in marked)
+    found = []
+    for before, after in pairwise(sorted(shown)):
+        start, end = before + _AROUND_MARKED + 1, after - _AROUND_MARKED
+        cuts = [start, *sorted(at for at in starts if start < at < end), end]
+        found += [Fold(*fold) for fold in pairwise(cuts)]
+    return {fold.start: fold for fold in found if fold.end - fold.start >= _SHORTEST_BETWEEN}
+
+
+def outside_of(folded: Mapping[int, Fold], rows: Sequence[Row], calls: Sequence[SidedCall]) -> list[SidedCall]:
+    """The calls that did not pass wholly within folded rows."""
+    spans = [(rows[start].time_ns, rows[end - 1].time_ns) for start, end in folded.values()]
+    return [
+        each
+        for each in calls
+        if not any(
+            begins <= each.call.enter_ns and each.call.exit_ns is not None and each.call.exit_ns <= ends
+            for begins, ends in spans
+        )
+    ]
+
+
 def folded_words(rows: Sequence[Row]) -> str:
     """What folded rows have in common: "38 segments · 55,024 B · ACKs 19"."""
     if rows[0].report is None:
@@ -46,10 +78,15 @@ def folded_words(rows: Sequence[Row]) -> str:
     else:
         words = [say("ladder.folded_segments", count=count(len(rows)))]
     words.append(data_bytes(sum([row.payload_bytes for row in rows])))
-    acks = sum([row.report is not None and not row.payload_bytes for row in rows])
+    acks = sum([not row.payload_bytes and _is_plain(row) for row in rows])
     if acks:
         words.append(say("ladder.folded_acks", acks=count(acks)))
     return " · ".join(words)
+
+
+def _is_plain(row: Row) -> bool:
+    """A segment with none of the flags that open, close or reset."""
+    return row.report is not None and not row.report.segment.flags & _EVENTFUL_FLAGS
 
 
 def _is_uneventful(row: Row, marks: Marks) -> bool:

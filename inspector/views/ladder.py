@@ -4,11 +4,10 @@
 twice; it says what is known when it is drawn.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from inspector.calls.buffers import Fill
 from inspector.calls.matching import SidedCall
 from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag
@@ -17,8 +16,8 @@ from inspector.text import say
 from inspector.trace.calls import buffer_fills
 from inspector.trace.conversation import ConnectionEnd, Conversation, Row
 from inspector.views import rfc_notation
-from inspector.views.call_words import fill_words
-from inspector.views.folding import folded_words, folds
+from inspector.views.buffer_notes import BufferNotes
+from inspector.views.folding import folded_words, folds, folds_between, outside_of
 from inspector.views.labels import (
     Label,
     Part,
@@ -49,6 +48,7 @@ from inspector.views.safe_text import cells
 
 TAG_STYLES = 6
 QUOTE_IN_ROWS = 30
+_MARK = "▸"
 _NOTHING_DRAWN: Marks = ([], [])
 
 
@@ -67,30 +67,35 @@ class LadderOptions:
     calls: str = "auto"  # where calls are drawn: "auto" in lanes where there is room, "rows", or "off"
 
 
-_EMPTY = Fill(None, 0, None)
-
-
 class LadderPart(NamedTuple):
-    """A whole conversation to be drawn: its packets, where its connection stands at the end, its programs' calls."""
+    """A whole conversation to be drawn: its packets, where its connection stands at the end, its programs' calls.
+
+    ``below`` has further lines for under a packet, in so many cells. The rows of ``marked`` packets get a sign; where
+    there are any, long runs of others are folded.
+    """
 
     conversation: Conversation
     end: ConnectionEnd | None
     rows: Sequence[Row]
     calls: Sequence[SidedCall] = ()
+    below: Callable[[int, int], Sequence[Line]] | None = None
+    marked: frozenset[int] = frozenset()
 
 
 def ladder_of(part: LadderPart, options: LadderOptions) -> Iterator[Line]:
     """The ladder of a whole conversation, with its calls in lanes where there is room, else as rows."""
-    drawing = _Drawing(part.conversation, options)
+    drawing = _Drawing(part.conversation, options, part.marked)
     yield from drawing.head(part.end)
     if not part.rows:
         return
+    if part.marked:
+        part = part._replace(calls=outside_of(folds_between(part.rows, part.marked), part.rows, part.calls))
     if not part.calls or options.calls == "off" or options.style == "rfc":
         for _, lines in _groups(part, drawing, options):
             yield from lines
     elif options.calls == "auto" and (lane := lane_width(options.width)):
         narrow = replace(options, width=_clamped(options.width) - 2 * lane, unfold=True)
-        drawing = _Drawing(part.conversation, narrow)
+        drawing = _Drawing(part.conversation, narrow, part.marked)
         groups = _groups(part, drawing, narrow)
         wide = with_lanes(groups, part.calls, _clamped(options.width), drawing.lifelines, ascii_only=options.ascii)
         yield from map(line_in_ascii, wide) if options.ascii else wide
@@ -101,14 +106,16 @@ def ladder_of(part: LadderPart, options: LadderOptions) -> Iterator[Line]:
 
 def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> Iterator[Group]:
     """The lines below the head, by the packets they show."""
-    _, end, rows, _ = part
+    end, rows = part.end, part.rows
     drawing.fit_numbers(rows[-1].packet)
     marks = place(rows, end)
     sections = {section.start: section for section in sections_of(rows)}
-    folded = {} if options.unfold or options.buffers else folds(rows, marks, frozenset(sections))
+    folded = folds_between(rows, part.marked, frozenset(sections))
+    if not (part.marked or options.unfold or options.buffers):
+        folded = folds(rows, marks, frozenset(sections))
     reports = [row.report for row in rows if row.report is not None]
     yield (), drawing.begin(_first_states(part, reports, options) if reports else None)
-    buffers = _Buffers(part, drawing, shown=options.buffers)
+    buffers = BufferNotes(buffer_fills(part.rows, part.calls) if options.buffers else {}, drawing.note)
     at = 0
     while at < len(rows):
         if at in sections and sections[at].phase:
@@ -118,7 +125,8 @@ def _groups(part: LadderPart, drawing: "_Drawing", options: LadderOptions) -> It
             yield rows[start:stop], drawing.fold(rows[start:stop])
             at = stop
             continue
-        yield rows[at : at + 1], [*drawing.packet(rows[at], marks[at]), *buffers.below(rows[at])]
+        below = drawing.told(part.below(rows[at].packet, _clamped(options.width))) if part.below else []
+        yield rows[at : at + 1], [*drawing.packet(rows[at], marks[at]), *buffers.below(rows[at]), *below]
         at += 1
 
 
@@ -135,24 +143,6 @@ def _first_states(part: LadderPart, reports: Sequence[SegmentReport], options: L
     return [client, server]
 
 
-class _Buffers:
-    """Where the bytes of a conversation are, told where that changes."""
-
-    def __init__(self, part: LadderPart, drawing: "_Drawing", *, shown: bool) -> None:
-        self._fills = buffer_fills(part.rows, part.calls) if shown else {}
-        self._drawing = drawing
-        self._told = [_EMPTY, _EMPTY]
-
-    def below(self, row: Row) -> list[Line]:
-        """The lines below a packet."""
-        lines = []
-        for side, fill in zip(Side, self._fills.get(row.packet, ()), strict=False):
-            if fill != self._told[side] and (fill or self._told[side]):
-                lines += self._drawing.note(fill_words(fill), "note", side)
-                self._told[side] = fill
-        return lines
-
-
 def ladders_of(parts: Iterable[LadderPart], options: LadderOptions) -> Iterator[Line]:
     """The ladders of several conversations, and after them what explains their marks."""
     inferred = False
@@ -160,12 +150,22 @@ def ladders_of(parts: Iterable[LadderPart], options: LadderOptions) -> Iterator[
         if index:
             yield Line()
         for line in ladder_of(part, options):
-            inferred = inferred or any(span.style == "state.inferred" for span in line.spans)
+            inferred = inferred or shows_inferred(line)
             yield line
     if inferred:
-        yield Line()
-        for text in wrapped(say("ladder.legend").split(" "), _clamped(options.width), " "):
-            yield line_of([Span(text, "legend")])
+        yield from legend(options.width)
+
+
+def shows_inferred(line: Line) -> bool:
+    """Whether a state in it needs the legend."""
+    return any(span.style == "state.inferred" for span in line.spans)
+
+
+def legend(width: int) -> Iterator[Line]:
+    """What the marks of ladders mean."""
+    yield Line()
+    for text in wrapped(say("ladder.legend").split(" "), _clamped(width), " "):
+        yield line_of([Span(text, "legend")])
 
 
 class Ladder:
@@ -239,9 +239,12 @@ class Ladder:
 class _Drawing:
     """Lines of one conversation; knows its columns and the time of the row before."""
 
-    def __init__(self, conversation: Conversation, options: LadderOptions) -> None:
+    def __init__(
+        self, conversation: Conversation, options: LadderOptions, marked: frozenset[int] = frozenset()
+    ) -> None:
         self._conversation = conversation
         self._options = options
+        self._marked = marked
         self._tag: list[Span] = []
         width = _clamped(options.width)
         if options.live:
@@ -260,7 +263,7 @@ class _Drawing:
             self._digits = len(str(packet))
             self._layout = Layout.of(
                 self._width,
-                self._digits,
+                self._digits + bool(self._marked),
                 absolute_time=self._options.absolute_time,
                 states=self._conversation.protocol == "TCP",
             )
@@ -330,6 +333,10 @@ class _Drawing:
         """Words between the lifelines, at one of them."""
         return [self._line(line) for line in self._layout.note([Part(words, 0, 0, style)], side)]
 
+    def told(self, lines: Sequence[Line]) -> list[Line]:
+        """Lines of another view, to stand below a row."""
+        return [self._line(line.spans) for line in lines]
+
     def fold(self, rows: Sequence[Row]) -> list[Line]:
         """Many rows as one; its time is that of the last of them."""
         words = folded_words(rows)
@@ -340,8 +347,16 @@ class _Drawing:
 
     def _row(self, row: Row, marks: Marks, at: int, middle: list[Span]) -> Line:
         client, server = (self._layout.state(states[at]) if at < len(states) else Span("") for states in marks)
-        number, time = (str(row.packet), self._time(row.time_ns)) if at == 0 else ("", "")
-        return self._line(self._layout.row(number, time, client, middle, server))
+        number, time = (self._number(row.packet), self._time(row.time_ns)) if at == 0 else ("", "")
+        spans = self._layout.row(number, time, client, middle, server)
+        if at == 0 and row.packet in self._marked:
+            spans[0] = Span(spans[0].text, "marked")
+        return self._line(spans)
+
+    def _number(self, packet: int) -> str:
+        if packet not in self._marked:
+            return str(packet)
+        return _MARK + f"{packet:>{self._layout.number - cells(_MARK)}}"
 
     def _arrow(self, row: Row) -> tuple[Stroke, Label]:
         if row.notice is not None:

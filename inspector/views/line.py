@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 # One cell for one cell, so that a picture keeps its columns where only ASCII can be shown.
-_ASCII = str.maketrans("─━╌╍│├┤┝┥▶◀╳→←↳·…µ×⋮–┐┘┌└┬┴┼╫╪┄▲╞═╤", "-=.~|||||><x><'-~ux:-+++++++#%.^|=+")
+_ASCII = str.maketrans("“”‘’─━╌╍│├┤┝┥▶◀╳→←↳·…µ×⋮–−§▸┐┘┌└┬┴┼╫╪┄▲╞═╤", "\"\"''-=.~|||||><x><'-~ux:--S>+++++++#%.^|=+")
 
 
 class Span(NamedTuple):

@@ -20,6 +20,9 @@ _TOPICS = {
     TcpState.TIME_WAIT: "time-wait",
     TcpState.CLOSED: "teardown",
 }
+# An endpoint that is taken for a listener until it sends a SYN was none: no socket call connects a listening socket.
+_NO_CALL_DOES = (TcpState.LISTEN, TcpState.SYN_SENT)
+_LISTENS_NOT = (TcpState.CLOSED, "9293 §3.10.1")
 
 
 def name_of(state: TcpState) -> str:
@@ -31,7 +34,8 @@ def _coming_to(state: TcpState) -> Callable[[Moment], Iterator[Case]]:
     def find(m: Moment) -> Iterator[Case]:
         for move in m.report.transitions if m.report is not None else ():
             if move.after is state and not _only_refuses(move):
-                parameters = {"side": move.side, "before": move.before, "after": move.after, "rule": f"RFC {move.rule}"}
+                before, rule = _LISTENS_NOT if (move.before, state) == _NO_CALL_DOES else (move.before, move.rule)
+                parameters = {"side": move.side, "before": before, "after": move.after, "rule": f"RFC {rule}"}
                 yield Case(parameters, (move.cause,) if move.cause != m.row.packet else (), known=move.known)
 
     return find

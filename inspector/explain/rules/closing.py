@@ -102,9 +102,11 @@ def fin_crosses(m: Moment) -> Iterator[Case]:
 
 def last_ack(m: Moment) -> Iterator[Case]:
     """It acknowledges the second FIN: everything is said."""
-    own = m.scene.fins[m.side]
+    own, theirs = m.scene.fins[m.side], m.scene.fins[m.side.other]
     answers = m.has(ACK, SYN | FIN | RST) and any(each.flags & FIN for each in m.covers)
-    if answers and own is not None and own.covered_by is not None and own.covered_by.place <= m.place:
+    if not answers or own is None or theirs is None or own.covered_by is None:
+        return
+    if own.covered_by.place <= theirs.place:  # else they crossed: both sides wait
         yield Case({"side": m.side, "peer": m.side.other})
 
 

@@ -10,6 +10,7 @@ from inspector.tcp.states import Known, Side
 _LOOPBACK_MSS = (65_495, 65_476, 65_483)  # IPv4 (65,535 - 40), IPv6 (65,536 - 60), and as some stacks count it
 _MTU_OF_MSS = {1460: 1500, 1440: 1500}  # what Ethernet allows over IPv4 and IPv6
 _ACCEPTED_LATE_NS = 1_000_000
+_OWN_TIMEOUT = "timeout"  # as the recorder names what settimeout() ends
 
 
 def syn(m: Moment) -> Iterator[Case]:
@@ -42,9 +43,20 @@ def syn_again(m: Moment) -> Iterator[Case]:
                 yield Case(parameters, (first.row.packet,), known=Known.INFERRED)
 
 
+def syn_given_up(m: Moment) -> Iterator[Case]:
+    """The last SYN, and the program would not wait any longer."""
+    if m.has(SYN, ACK | RST) and next(m.after(), None) is None:
+        for each in m.scene.calls:
+            call = each.call
+            if each.side is m.side and call.name == "connect" and call.error == _OWN_TIMEOUT and call.exit_ns:
+                yield Case({"side": m.side, "call": each, "time": Duration(call.exit_ns - call.enter_ns)}, (), (each,))
+                return
+
+
 def syn_unanswered(m: Moment) -> Iterator[Case]:
     """The last SYN, and still nothing."""
-    if m.has(SYN, ACK | RST) and next(m.after(), None) is None:
+    given_up = any(True for _ in syn_given_up(m))
+    if m.has(SYN, ACK | RST) and next(m.after(), None) is None and not given_up:
         yield Case({"side": m.side, "peer": m.side.other}, known=Known.UNKNOWN)
 
 
@@ -305,6 +317,7 @@ RULES = (
     Rule("connect_returns", Part.PROGRAMS, "handshake", "connect(2)", connect_returns),
     Rule("connect_in_progress", Part.PROGRAMS, "non-blocking", "connect(2)", connect_in_progress),
     Rule("refused_call", Part.PROGRAMS, "refused-or-timeout", "connect(2)", refused_call),
+    Rule("syn_given_up", Part.PROGRAMS, "refused-or-timeout", "socket.settimeout()", syn_given_up),
     Rule("accept_pending", Part.PROGRAMS, "accept-queue", "listen(2)", accept_pending),
     Rule("accept", Part.PROGRAMS, "accept-queue", "accept(2)", accept),
     Rule("syn_next", Part.NEXT, "handshake", "RFC 9293 §3.5", syn_next),
