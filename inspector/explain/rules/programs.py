@@ -13,6 +13,8 @@ from inspector.tcp.states import Known, Side
 _READABLE, _WRITABLE = 1, 4  # POLLIN and POLLOUT, poll(2)
 _FIRST_EPHEMERAL = 32_768  # net.ipv4.ip_local_port_range, ip-sysctl.rst; IANA's range begins at 49,152
 _HEADER_SIZES = (2, 4, 8)  # of an unsigned number in struct
+_SMALL = 536  # bytes: less than a full segment anywhere, RFC 9293 section 3.7.1
+_NAGLE_OFF = "TCP_NODELAY=1"
 _LOOKED_AT = 64  # calls, at the most, from one to the next of a kind
 
 
@@ -82,6 +84,23 @@ def send_buffer_full(m: Moment) -> Iterator[Case]:
     earlier = next((each for each, _ in zip(m.before(m.side), range(_LOOKED_AT), strict=False) if each.covers), None)
     if earlier is None or earlier.row.time_ns <= tried.call.enter_ns:
         yield Case({"side": tried.side, "call": tried}, calls=(tried,), known=Known.INFERRED)
+
+
+def nodelay(m: Moment) -> Iterator[Case]:
+    """A small segment although earlier ones are not acknowledged: Nagle's algorithm is off."""
+    earlier = m.last_own
+    if not is_new_data(m) or m.row.payload_bytes >= _SMALL or earlier is None or not earlier.row.payload_bytes:
+        return
+    if earlier.covered_by is not None and earlier.covered_by.place < m.place:
+        return
+    for each in m.scene.calls:
+        call = each.call
+        if call.enter_ns > m.row.time_ns:
+            return
+        if each.side is m.side and call.name == "setsockopt" and call.detail == _NAGLE_OFF:
+            parameters = {"side": m.side, "call": each, "packet": earlier.row.packet}
+            yield Case(parameters, (earlier.row.packet,), (each,), Known.INFERRED)
+            return
 
 
 def _bits(each: SidedCall) -> int:
@@ -262,6 +281,7 @@ RULES = (
     Rule("four_tuple", Part.NUMBERS, "four-tuple", "RFC 9293 §3.3.1", four_tuple),
     Rule("accepted_socket", Part.PROGRAMS, "four-tuple", "accept(2)", accepted_socket),
     Rule("ephemeral_port", Part.NUMBERS, "ephemeral-port", "RFC 6335 §6", ephemeral_port),
+    Rule("nodelay", Part.WHY, "nagle", "RFC 9293 §3.7.4", nodelay),
     Rule("nobody_yet", Part.PROGRAMS, "non-blocking", "accept(2)", nobody_yet),
     Rule("nothing_yet", Part.PROGRAMS, "non-blocking", "recv(2)", nothing_yet),
     Rule("send_buffer_full", Part.PROGRAMS, "non-blocking", "send(2)", send_buffer_full),
