@@ -93,7 +93,7 @@ def nodelay(m: Moment) -> Iterator[Case]:
         return
     if earlier.covered_by is not None and earlier.covered_by.place < m.place:
         return
-    for each in m.scene.calls:
+    for each in m.scene.calls[:_LOOKED_AT]:
         call = each.call
         if call.enter_ns > m.row.time_ns:
             return
