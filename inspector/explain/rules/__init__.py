@@ -3,10 +3,17 @@
 from collections.abc import Iterable, Sequence
 
 from inspector.explain.reason import Part, Reason, Rule
-from inspector.explain.rules import changes, closing, data, findings, opening
+from inspector.explain.rules import changes, closing, data, findings, opening, programs
 from inspector.explain.scene import Moment
 
-RULES: tuple[Rule, ...] = (*opening.RULES, *data.RULES, *closing.RULES, *findings.RULES, *changes.RULES)
+RULES: tuple[Rule, ...] = (
+    *opening.RULES,
+    *data.RULES,
+    *closing.RULES,
+    *findings.RULES,
+    *programs.RULES,
+    *changes.RULES,
+)
 _ORDER = {part: place for place, part in enumerate(Part)}
 
 
