@@ -255,9 +255,10 @@ def received(m: Moment) -> Iterator[Case]:
 def received_together(m: Moment) -> Iterator[Case]:
     """One recv() returned the bytes of several segments."""
     for each in m.receives:
-        if m.report is not None and len(each.packets) > 1 and each.packets[-1] == m.row.packet:
-            parameters = {"side": each.side, "call": each, "packets": Numbers(each.packets)}
-            yield Case(parameters, each.packets, (each,))
+        packets = _first_copies(m, each) if m.report is not None else ()
+        if len(packets) > 1 and packets[-1] == m.row.packet:
+            parameters = {"side": each.side, "call": each, "packets": Numbers(packets)}
+            yield Case(parameters, packets, (each,))
 
 
 def received_in_pieces(m: Moment) -> Iterator[Case]:
