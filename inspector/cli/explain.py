@@ -1,16 +1,19 @@
 """``inspector explain``: why a packet was sent, what it changed and what follows."""
 
 import argparse
+from collections.abc import Iterator
 
 from inspector.calls.matching import CallIndex
 from inspector.cli.common import calls_beside, exit_status, opened_trace
-from inspector.explain.rules import reasons
+from inspector.explain.frame import CapturedFrame
+from inspector.explain.rules import frame_reasons
 from inspector.explain.scene import Scene
 from inspector.render.terminal import painter_for
 from inspector.text.problems import UsageProblem
 from inspector.trace.calls import conversation_calls
 from inspector.trace.trace import Trace
-from inspector.views.explanation import packet_page
+from inspector.views.explanation import frame_page, packet_page
+from inspector.views.line import Line
 
 _PAYLOAD_SHOWN_BYTES = 256
 
@@ -21,11 +24,19 @@ def run(options: argparse.Namespace) -> int:
         painter = painter_for(options)
         if not 1 <= options.packet <= len(trace):
             raise UsageProblem("layers.unknown_packet", number=options.packet, count=len(trace))
-        number = trace.values(options.packet).conversation
-        scene = read_scene(trace, number, CallIndex(calls_beside(options.what)))
-        moment = scene.moment(options.packet)
-        painter.paint_all(packet_page(scene, options.packet, reasons(moment), painter.width))
+        painter.paint_all(explained_packet(trace, options.packet, options.what, painter.width))
         return exit_status(trace)
+
+
+def explained_packet(trace: Trace, packet: int, file: str, width: int) -> Iterator[Line]:
+    """The page of a packet: of its conversation, and of its frame alone where it is of none."""
+    number = trace.values(packet).conversation
+    if not number:
+        frame = CapturedFrame(trace, packet, None)
+        return frame_page(frame, frame_reasons(frame), width)
+    scene = read_scene(trace, number, CallIndex(calls_beside(file)))
+    frame = CapturedFrame(trace, packet, scene.moment(packet))
+    return packet_page(scene, packet, frame_reasons(frame), width)
 
 
 def read_scene(trace: Trace, number: int, calls: CallIndex) -> Scene:

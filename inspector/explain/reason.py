@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from inspector.calls.matching import SidedCall
 from inspector.tcp.states import Known
-
-if TYPE_CHECKING:
-    from inspector.explain.scene import Moment
 
 
 class Part(StrEnum):
@@ -47,13 +44,16 @@ class Case(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """When a sentence is true of a packet. Its text is ``reasons.<name>``; ``source`` says who wrote the rule."""
+    """When a sentence is true of a packet. Its text is ``reasons.<name>``; ``source`` says who wrote the rule.
+
+    ``find`` takes the Moment of a packet in its conversation; those of ``rules.FRAME_RULES`` take its CapturedFrame.
+    """
 
     name: str
     part: Part
     topic: str
     source: str
-    find: "Callable[[Moment], Iterator[Case]]"
+    find: Callable[[Any], Iterator[Case]]
 
 
 class Reason(NamedTuple):

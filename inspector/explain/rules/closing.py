@@ -1,6 +1,7 @@
 """Why a connection ends as it does: FIN, the ACK of it, what is missing; resets."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from inspector.calls.matching import EXIT, SidedCall
 from inspector.explain.reason import Amount, Case, Duration, Part, Rule
@@ -10,6 +11,7 @@ from inspector.tcp.findings import Kind
 from inspector.tcp.states import Known, TcpState
 
 _AFTER_RESET = ("ECONNRESET", "EPIPE")
+_LOOKED_AT = 32  # packets before one, at the most
 _LINGER_OFF = "SO_LINGER=0 s"
 
 
@@ -156,7 +158,7 @@ def time_wait(m: Moment) -> Iterator[Case]:
 
 def close_wait(m: Moment) -> Iterator[Case]:
     """The other side's FIN never came."""
-    if not m.has(FIN, SYN | RST) or m.scene.fins[m.side.other] is not None or any(e.flags & RST for e in m.after()):
+    if not m.has(FIN, SYN | RST) or m.scene.fins[m.side.other] is not None or m.scene.last_reset > m.place:
         return
     last_ns = m.scene.rows[-1].time_ns
     yield Case({"side": m.side, "peer": m.side.other, "time": Duration(last_ns - m.row.time_ns)}, known=Known.UNKNOWN)
@@ -170,7 +172,7 @@ def fin_next(m: Moment) -> Iterator[Case]:
 
 def fin_unacknowledged(m: Moment) -> Iterator[Case]:
     """No ACK for it in the capture."""
-    if m.has(FIN, SYN | RST) and m.covered_by is None and not any(each.flags & RST for each in m.after()):
+    if m.has(FIN, SYN | RST) and m.covered_by is None and m.scene.last_reset < m.place:
         yield Case({"peer": m.side.other}, known=Known.UNKNOWN)
 
 
@@ -231,8 +233,8 @@ def reset_after_close(m: Moment) -> Iterator[Case]:
     asked = m.last_peer
     if not is_abort(m) or asked is None or not asked.row.payload_bytes:
         return
-    fin = next((each for each in m.before(m.side) if each.flags & FIN), None)
-    if fin is not None and m.place - asked.place <= 2:
+    fin = m.scene.fins[m.side]
+    if fin is not None and fin.place < m.place and m.place - asked.place <= 2:
         parameters = {"side": m.side, "peer": m.side.other, "packet": asked.row.packet, "fin": fin.row.packet}
         yield Case(parameters, (fin.row.packet, asked.row.packet), known=Known.INFERRED)
 
@@ -240,9 +242,19 @@ def reset_after_close(m: Moment) -> Iterator[Case]:
 def reset_numbers(m: Moment) -> Iterator[Case]:
     """From no socket: the number is the one that the other side asked for, and there is no ACK."""
     if is_abort(m) and not m.flags & ACK:
-        asked = next((each for each in m.before(m.side.other) if each.segment.ack == m.segment.seq), None)
+        asked = next((each for each in _some(m.before(m.side.other)) if _asks_for(each, m.segment.seq)), None)
         if asked is not None:
             yield Case({"packet": asked.row.packet, "seq": m.segment.seq}, (asked.row.packet,))
+
+
+def _some(moments: Iterator[Moment]) -> Iterator[Moment]:
+    """Of a flood of resets each would else look at all before it."""
+    return islice(moments, _LOOKED_AT)
+
+
+def _asks_for(m: Moment, number: int) -> bool:
+    """Whether it acknowledges up to this number."""
+    return m.report is not None and m.segment.ack == number
 
 
 def reset_gives_up(m: Moment) -> Iterator[Case]:
@@ -250,7 +262,7 @@ def reset_gives_up(m: Moment) -> Iterator[Case]:
     if not is_abort(m):
         return
     tried = []
-    for each in m.before():
+    for each in _some(m.before()):
         if each.side is not m.side:
             break
         if any(each.finding(kind) for kind in (Kind.KEEP_ALIVE, Kind.ZERO_WINDOW_PROBE, Kind.RETRANSMISSION)):

@@ -1,6 +1,7 @@
 """Why the segments of a handshake are there: SYN, SYN,ACK, the third, refusals and silence."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from inspector.explain.reason import Case, Duration, Part, Rule
 from inspector.explain.scene import ACK, CWR, ECE, RST, SYN, Moment
@@ -37,8 +38,8 @@ def syn_again(m: Moment) -> Iterator[Case]:
     if m.has(SYN, ACK | RST) and m.finding(Kind.RETRANSMISSION):
         first = next((each for each in m.before(m.side) if each.has(SYN, ACK | RST)), None)
         if first is not None:
-            answered = any(each.place > first.place for each in m.before(m.side.other))
-            if not answered:
+            answer = m.last_peer
+            if answer is None or answer.place < first.place:
                 parameters = {"side": m.side, "time": Duration(m.since(first)), "first": first.row.packet}
                 yield Case(parameters, (first.row.packet,), known=Known.INFERRED)
 
@@ -53,7 +54,7 @@ def syn_next(m: Moment) -> Iterator[Case]:
     """What answered it."""
     if not m.has(SYN, ACK | RST):
         return
-    answer = m.covered_by or next((each for each in m.after() if each.has(RST) and each.side is not m.side), None)
+    answer = m.covered_by or next((each for each in islice(m.after(m.side.other), 1) if each.has(RST)), None)
     if answer is not None:
         yield Case({"answer": answer.row.packet, "time": Duration(answer.since(m))}, (answer.row.packet,))
 
