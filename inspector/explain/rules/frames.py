@@ -249,7 +249,7 @@ def dont_fragment(f: CapturedFrame) -> Iterator[Case]:
 
 
 def total_length_zero(f: CapturedFrame) -> Iterator[Case]:
-    """Longer than the field can say."""
+    """Left to the card that cuts it up."""
     header = f.header("ipv4")
     if header is not None and header.complete and header.value("total_length") == 0:
         yield Case({"count": Amount(len(f.data) - header.start)}, known=Known.INFERRED)
