@@ -69,8 +69,9 @@ def fin_acked(m: Moment) -> Iterator[Case]:
     """The number that acknowledges a FIN."""
     for each in m.covers:
         if each.flags & FIN and m.report is not None and each.report is not None:
-            before = each.report.relative_seq + each.row.payload_bytes
-            yield Case({"ack": m.report.relative_ack, "before": before, "packet": each.row.packet}, (each.row.packet,))
+            ack, before = m.report.relative_ack, each.report.relative_seq + each.row.payload_bytes
+            if ack == before + 1:
+                yield Case({"ack": ack, "before": before, "packet": each.row.packet}, (each.row.packet,))
 
 
 def fin_ack_alone(m: Moment) -> Iterator[Case]:

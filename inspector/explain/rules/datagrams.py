@@ -72,8 +72,17 @@ def udp_whole(m: Moment) -> Iterator[Case]:
 def udp_call(m: Moment) -> Iterator[Case]:
     """One call made it."""
     if is_datagram(m):
-        for each in m.sends[:1]:
-            yield Case({"side": m.side, "call": each}, calls=(each,))
+        for each in m.sends[:1] if m.row.payload_bytes else _empty_sends(m):
+            known = Known.SEEN if m.row.payload_bytes else Known.INFERRED  # no bytes tell that it was this one
+            yield Case({"side": m.side, "call": each}, calls=(each,), known=known)
+
+
+def _empty_sends(m: Moment) -> list[SidedCall]:
+    """The last call before an empty datagram that sent nothing."""
+    for each in reversed(m.scene.calls_named(m.side, *SENDING)[-_CALLS_LOOKED_AT:]):
+        if each.call.asked == 0 and each.call.enter_ns <= m.row.time_ns:
+            return [each]
+    return []
 
 
 def udp_unseen_call(m: Moment) -> Iterator[Case]:

@@ -87,7 +87,7 @@ def syn_ack_again(m: Moment) -> Iterator[Case]:
 def syn_acked(m: Moment) -> Iterator[Case]:
     """The number that acknowledges a SYN."""
     for each in m.covers:
-        if each.flags & SYN and not m.flags & RST and not each.row.payload_bytes:
+        if each.flags & SYN and not m.flags & RST and m.segment.ack == (each.segment.seq + 1) & 0xFFFFFFFF:
             yield Case({"ack": m.segment.ack, "seq": each.segment.seq, "packet": each.row.packet}, (each.row.packet,))
             return
 
