@@ -37,7 +37,7 @@ def carried(frame: Frame, to_server: bool, nth: int) -> list[Frame]:
 
 
 def congested(frame: Frame, to_server: bool, nth: int) -> list[Frame]:
-    """The twelfth segment with data is marked: both ECN bits are set, and the checksum of the IP header is right again."""
+    """The twelfth segment with data is marked: both ECN bits are set, and the IP checksum is right again."""
     return [marked(frame)] if to_server and nth == 12 else [frame]
 
 

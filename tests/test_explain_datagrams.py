@@ -121,6 +121,7 @@ def burst(at_ms: int, first: int, count: int) -> list[tuple[int, bytes]]:
     ]
 
 
+ECHO = segment(back=True, seq=10, ack=802, flags=ACK | 0x40)
 ABOUT_SYN, ABOUT_DATA = [SYN_SEGMENT], [segment(payload=b"x")]
 ECN_BITS = {bits: b"\x45" + bytes([bits]) + to_server()[2:] for bits in (0, 2, 3)}
 DONT_FRAGMENT = to_server(bytes(1200))
@@ -237,6 +238,10 @@ CASES: dict[str, tuple[Shot, Shot]] = {
     "flight_grown": (
         Shot([*OPENED, *burst(21, 0, 5), *burst(41, 5, 8)], 9),
         Shot([*OPENED, *burst(21, 0, 5), *burst(41, 5, 5)], 9),
+    ),
+    "flight_smaller": (
+        Shot([*OPENED, *burst(21, 0, 8), (39 * MS, ECHO), *burst(41, 8, 4)], 13),
+        Shot([*OPENED, *burst(21, 0, 8), (39 * MS, ECHO), *burst(41, 8, 6)], 13),
     ),
     "arp_request": (Shot([arp(1, HERE, THERE)], link_type=ETHERNET), Shot([arp(1, HERE, HERE)], link_type=ETHERNET)),
     "arp_broadcast": (

@@ -1,14 +1,18 @@
 """The congestion window, as far as a capture shows it: how many segments go before their sender waits."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from inspector.explain.flights import Flight
 from inspector.explain.reason import Amount, Case, Duration, Part, Rule
-from inspector.explain.scene import Moment
+from inspector.explain.scene import ACK, ECE, SYN, Moment
+from inspector.tcp.findings import Kind
 from inspector.tcp.states import Known
 
 _LEAST_SEGMENTS = 4
 _INITIAL_WINDOW = 10  # segments, RFC 6928
+_MUCH_LESS = 0.7  # cubic goes down to this part, reno to a half
+_LOOKED_AT = 64  # packets before one, at the most
 
 
 def _flight(m: Moment) -> Flight | None:
@@ -39,7 +43,20 @@ def flight_grown(m: Moment) -> Iterator[Case]:
         yield _case(m, flight, 0)
 
 
+def flight_smaller(m: Moment) -> Iterator[Case]:
+    """Less than the time before, behind a sign of congestion."""
+    flight = _flight(m)
+    if flight is None or flight.before is None or flight.segments > _MUCH_LESS * flight.before:
+        return
+    for each in islice(m.before(), _LOOKED_AT):
+        told = each.has(ECE | ACK, SYN) and each.side is not m.side
+        if told or (each.side is m.side and each.finding(Kind.RETRANSMISSION)):
+            yield _case(m, flight, 0)._replace(packets=(each.row.packet, flight.last))
+            return
+
+
 RULES = (
     Rule("flight_first", Part.WHY, "congestion-control", "RFC 6928 §2", flight_first),
+    Rule("flight_smaller", Part.WHY, "congestion-control", "RFC 5681 §3.1", flight_smaller),
     Rule("flight_grown", Part.WHY, "congestion-control", "RFC 5681 §3.1", flight_grown),
 )

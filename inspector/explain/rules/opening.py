@@ -29,8 +29,19 @@ def syn_call(m: Moment) -> Iterator[Case]:
 
 def syn_unseen_call(m: Moment) -> Iterator[Case]:
     """Without recorded calls: nothing else makes a kernel send a SYN."""
-    if m.has(SYN, ACK | RST) and not m.is_resent and not m.calls(m.side, "connect", "connect_ex"):
+    unseen = m.has(SYN, ACK | RST) and not m.is_resent and not m.calls(m.side, "connect", "connect_ex")
+    if unseen and not _is_fast_open(m):
         yield Case({"side": m.side}, known=Known.INFERRED)
+
+
+def fast_open_unseen_call(m: Moment) -> Iterator[Case]:
+    """connect() alone makes no SYN with data or with a cookie."""
+    if m.has(SYN, ACK | RST) and not m.is_resent and _is_fast_open(m):
+        yield Case({"side": m.side}, known=Known.INFERRED)
+
+
+def _is_fast_open(m: Moment) -> bool:
+    return bool(m.row.payload_bytes) or m.segment.options.fast_open_cookie is not None
 
 
 def syn_again(m: Moment) -> Iterator[Case]:
@@ -285,6 +296,7 @@ RULES = (
     Rule("fast_open_cookie", Part.WHAT, "fast-open", "RFC 7413 §4.1.1", fast_open_cookie),
     Rule("syn_call", Part.WHY, "handshake", "connect(2)", syn_call),
     Rule("syn_unseen_call", Part.WHY, "handshake", "RFC 9293 §3.10.1", syn_unseen_call),
+    Rule("fast_open_unseen_call", Part.WHY, "fast-open", "tcp(7)", fast_open_unseen_call),
     Rule("syn_again", Part.WHY, "refused-or-timeout", "RFC 6298 §2", syn_again),
     Rule("syn_ack_kernel", Part.WHY, "accept-queue", "listen(2)", syn_ack_kernel),
     Rule("syn_ack_again", Part.WHY, "rto", "RFC 9293 §3.8.1", syn_ack_again),
