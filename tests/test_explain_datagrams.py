@@ -243,6 +243,8 @@ CASES: dict[str, tuple[Shot, Shot]] = {
         Shot([*OPENED, *burst(21, 0, 8), (39 * MS, ECHO), *burst(41, 8, 4)], 13),
         Shot([*OPENED, *burst(21, 0, 8), (39 * MS, ECHO), *burst(41, 8, 6)], 13),
     ),
+    "plain_ack": (Shot([segment(flags=ACK)]), Shot(OPENED, 3)),
+    "fast_open_unseen_call": (Shot([segment(flags=SYN, payload=b"x")]), Shot([SYN_SEGMENT])),
     "arp_request": (Shot([arp(1, HERE, THERE)], link_type=ETHERNET), Shot([arp(1, HERE, HERE)], link_type=ETHERNET)),
     "arp_broadcast": (
         Shot([arp(1, HERE, THERE)], link_type=ETHERNET),
@@ -368,7 +370,7 @@ def test_a_near_miss_does_not(rule: str, tmp_path: Path) -> None:
 
 
 def test_every_rule_has_its_captures() -> None:
-    assert set(CASES) == {rule.name for rule in OWN}
+    assert set(CASES) == {rule.name for rule in OWN} | {"plain_ack", "fast_open_unseen_call"}
     names = [rule.name for rule in (*RULES, *FRAME_RULES)]
     assert len(set(names)) == len(names)
 

@@ -166,7 +166,8 @@ def udp_refused(m: Moment) -> Iterator[Case]:
 
 def udp_unanswered(m: Moment) -> Iterator[Case]:
     """Nothing comes back, and nobody is told."""
-    asked = is_datagram(m) and m.side is Side.CLIENT and m.place > m.scene.last_of[Side.SERVER]
+    last_client, last_server = m.scene.last_of
+    asked = is_datagram(m) and m.place == last_client > last_server
     if asked and m.row.packet not in m.scene.notice_about and not _is_to_many(m):
         yield Case({"side": m.side, "peer": m.side.other}, known=Known.UNKNOWN)
 
