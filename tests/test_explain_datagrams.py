@@ -240,8 +240,8 @@ CASES: dict[str, tuple[Shot, Shot]] = {
         Shot([*OPENED, *burst(21, 0, 5), *burst(41, 5, 5)], 9),
     ),
     "flight_smaller": (
-        Shot([*OPENED, *burst(21, 0, 8), (39 * MS, ECHO), *burst(41, 8, 4)], 13),
-        Shot([*OPENED, *burst(21, 0, 8), (39 * MS, ECHO), *burst(41, 8, 6)], 13),
+        Shot([*OPENED, *burst(21, 0, 8), (39 * MS, ECHO), *burst(41, 8, 4), *burst(61, 12, 4)], 13),
+        Shot([*OPENED, (20 * MS + 9, ECHO), *burst(21, 0, 8), *burst(41, 8, 4), *burst(61, 12, 4)], 13),
     ),
     "plain_ack": (Shot([segment(flags=ACK)]), Shot(OPENED, 3)),
     "fast_open_unseen_call": (Shot([segment(flags=SYN, payload=b"x")]), Shot([SYN_SEGMENT])),

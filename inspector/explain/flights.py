@@ -18,7 +18,7 @@ _SENT_AGAIN = (Kind.RETRANSMISSION, Kind.DUPLICATED)
 
 class Flight(NamedTuple):
     """One burst. ``waited_ns`` is from its first segment to the next burst, ``before`` how many segments the burst
-    before it had; both None where there is no such burst that belongs to the same transfer."""
+    before it had and ``before_first`` where that began; None where no such burst belongs to the same transfer."""
 
     first: int  # packets
     last: int
@@ -26,6 +26,7 @@ class Flight(NamedTuple):
     bytes: int
     waited_ns: int | None
     before: int | None
+    before_first: int | None
 
 
 def flights_of(rows: Sequence[Row]) -> dict[int, Flight]:
@@ -69,6 +70,7 @@ def _of_side(rows: Sequence[Row], side: Side, round_trip_ns: int) -> list[Flight
             bytes=sum(row.payload_bytes for row in burst),
             waited_ns=waited,
             before=len(bursts[place - 1]) if place and follows[place - 1] is not None else None,
+            before_first=bursts[place - 1][0].packet if place and follows[place - 1] is not None else None,
         )
         for place, (burst, waited) in enumerate(zip(bursts, [*follows, None], strict=False))
     ]

@@ -44,11 +44,13 @@ def flight_grown(m: Moment) -> Iterator[Case]:
 
 
 def flight_smaller(m: Moment) -> Iterator[Case]:
-    """Less than the time before, behind a sign of congestion."""
+    """Less than the time before, although more follows; since then a sign of congestion has come."""
     flight = _flight(m)
-    if flight is None or flight.before is None or flight.segments > _MUCH_LESS * flight.before:
+    if flight is None or flight.before is None or flight.waited_ns is None:
         return
-    for each in islice(m.before(), _LOOKED_AT):
+    for each in islice(m.before(), _LOOKED_AT) if flight.segments <= _MUCH_LESS * flight.before else ():
+        if each.row.packet == flight.before_first:
+            return
         told = each.has(ECE | ACK, SYN) and each.side is not m.side
         if told or (each.side is m.side and each.finding(Kind.RETRANSMISSION)):
             yield _case(m, flight, 0)._replace(packets=(each.row.packet, flight.last))
