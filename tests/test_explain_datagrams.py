@@ -426,6 +426,29 @@ def test_no_rule_looks_at_all_packets_for_each(flood: list[bytes], tmp_path: Pat
     assert spent[1] < 60 * spent[0] + 0.5
 
 
+SUMS = {
+    "syn_acked": ("ack", "seq", 1),
+    "fin_acked": ("ack", "before", 1),
+    "ack_of_data": ("ack", "seq", "count"),
+    "next_number": ("next", "start", "count"),
+}
+
+
+def test_the_sums_that_are_told_are_right() -> None:
+    """A late ACK of a SYN that came again acknowledges more than the SYN."""
+    told = 0
+    for name in ("hello", "challenge-ack", "teardown", "simultaneous-open", "rto", "fast-retransmit"):
+        with Trace.read(str(bundled.find(name))) as trace:
+            for reason in (reason for m in read_scene(trace, 1, CallIndex([])).moments() for reason in reasons(m)):
+                if reason.rule.name in SUMS:
+                    total, first, more = (
+                        reason.case.parameters.get(str(each), each) for each in SUMS[reason.rule.name]
+                    )
+                    assert total == (int(str(first)) + int(str(more))) % 2**32, (name, reason)
+                    told += 1
+    assert told > 100
+
+
 SAMPLE = sorted((CAPTURES / "captures").glob("*/*"))[::6]
 
 
