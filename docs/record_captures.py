@@ -1,7 +1,7 @@
 """Records every demo in every variant, with its socket calls, as bundled captures: docs/record_captures.py [DEMO]...
 
-They are shown where a demo cannot run, and held to the same grammar as the demos themselves. What loopback cannot show is
-recorded by record_wire.py.
+They are shown where a demo cannot run, and held to the same grammar as the demos themselves. What loopback cannot
+show is recorded by record_wire.py.
 """
 
 import subprocess
