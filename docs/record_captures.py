@@ -5,7 +5,7 @@ They are shown where a demo cannot run, and held to the same grammar as the demo
 Two others are of no demo. ``gso`` is the demo ``mtu`` on a loopback with an MTU of 1500 where segmentation offload was
 left on (``unshare -Urn``, ``ip link set lo mtu 1500 up``, ``inspector run --host-network``). ``ethernet`` is a request
 and its answer between two network namespaces, 80 ms apart, without offloads (close_immediate_answer, client side, of
-the kernel_lab captures, CC0).
+the kernel_lab captures, CC0). What else loopback cannot show is recorded by record_wire.py.
 """
 
 import subprocess

@@ -16,7 +16,7 @@ from inspector.cli.parser import _OWN_HELP, COMMANDS
 from inspector.decode.checksums import Checksum
 from inspector.decode.protocols import ICMP_ERRORS, icmp_name
 from inspector.explain.reason import Part
-from inspector.explain.rules import RULES
+from inspector.explain.rules import FRAME_RULES, RULES
 from inspector.explain.topics import GROUPS, topics
 from inspector.tcp.findings import Cause, Kind
 from inspector.tcp.report import Closing, Opening
@@ -134,7 +134,7 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         "calls.{place}": ("to_send", "in_flight", "unread"),
     },
     "views/explanation.py": {
-        "reasons.{reason.rule.key}": [rule.key for rule in RULES],
+        "reasons.{reason.rule.key}": [rule.key for rule in (*RULES, *FRAME_RULES)],
         "explain.known_{reason.case.known}": [f"known_{known}" for known in Known],
         "explain.part_{part}": [f"part_{part}" for part in Part],
     },

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from inspector.calls.matching import SidedCall
 from inspector.tcp.states import Known
-
-if TYPE_CHECKING:
-    from inspector.explain.scene import Moment
 
 
 class Part(StrEnum):
@@ -48,13 +45,16 @@ class Case(NamedTuple):
 
 class Rule(NamedTuple):
     """When a sentence is true of a packet. ``source`` says who wrote the rule; ``text``, where rules share one, is the
-    name of its text."""
+    name of its text.
+
+    ``find`` takes the Moment of a packet in its conversation; those of ``rules.FRAME_RULES`` take its CapturedFrame.
+    """
 
     name: str
     part: Part
     topic: str
     source: str
-    find: "Callable[[Moment], Iterator[Case]]"
+    find: Callable[[Any], Iterator[Case]]
     text: str = ""
 
     @property

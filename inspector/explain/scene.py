@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 
 from inspector.calls.call import RECEIVING, SENDING
 from inspector.calls.matching import SidedCall
+from inspector.explain.flights import Flight, flights_of
 from inspector.tcp.findings import Cause, Finding, Kind
 from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag, Segment
@@ -32,6 +33,7 @@ class Scene:
         self.rows = rows
         self.end = end
         self.calls = calls
+        self._calls_named: dict[tuple[Side, tuple[str, ...]], list[SidedCall]] = {}
         self._places = {row.packet: place for place, row in enumerate(rows)}
 
     def moment(self, packet: int) -> "Moment":
@@ -50,6 +52,13 @@ class Scene:
             for packet in each.packets:
                 linked.setdefault(packet, []).append(each)
         return linked
+
+    def calls_named(self, side: Side, *names: str) -> list[SidedCall]:
+        """The calls of a side with one of these names, in the order they were entered."""
+        if (side, names) not in self._calls_named:
+            chosen = [each for each in self.calls if each.side is side and each.call.name in names]
+            self._calls_named[side, names] = chosen
+        return self._calls_named[side, names]
 
     @cached_property
     def acknowledged(self) -> dict[int, tuple[int, ...]]:
@@ -122,6 +131,40 @@ class Scene:
             for finding in row.report.findings if row.report is not None else ():
                 found.setdefault(finding.packet, []).append(finding)
         return found
+
+    @cached_property
+    def answer_to(self) -> dict[int, int]:
+        """By packet the first datagram that answers it, where the capture tells."""
+        answers: dict[int, int] = {}
+        for row in self.rows:
+            if row.answers is not None:
+                answers.setdefault(row.answers, row.packet)
+        return answers
+
+    @cached_property
+    def notice_about(self) -> dict[int, int]:
+        """By packet the first ICMP error that quotes it."""
+        notices: dict[int, int] = {}
+        for row in self.rows:
+            if row.notice is not None and row.notice.about is not None:
+                notices.setdefault(row.notice.about, row.packet)
+        return notices
+
+    @cached_property
+    def last_reset(self) -> int:
+        """The place of the last reset; -1 when there is none."""
+        return max((place for place, row in enumerate(self.rows) if _has_flag(row, RST)), default=-1)
+
+    @cached_property
+    def last_of(self) -> tuple[int, int]:
+        """By side the place of its last segment or datagram; -1 when there is none."""
+        client, server = (places[-1] if places else -1 for places in self.own_places)
+        return client, server
+
+    @cached_property
+    def flights(self) -> dict[int, Flight]:
+        """The bursts of segments of both sides, by their first packets."""
+        return flights_of(self.rows)
 
     def moves_caused_by(self, packet: int) -> list[tuple[int, Transition]]:
         """The transitions that a packet caused, each with the packet that shows it."""
@@ -281,6 +324,10 @@ class Moment:
     def knows_reads(self, side: Side) -> bool:
         """Whether what a side read was recorded: of TLS connections it is not, though they are opened and closed."""
         return side in self.scene.recorded and self.scene.knows_traffic
+
+
+def _has_flag(row: Row, flag: int) -> bool:
+    return row.report is not None and bool(row.report.segment.flags & flag)
 
 
 def length_of(segment: Segment) -> int:

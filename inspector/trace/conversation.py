@@ -97,6 +97,7 @@ class Row(NamedTuple):
     icmp: str = ""
     fragment: bool = False
     comment: str = ""
+    damaged: bool = False  # a header says what cannot be, or ends before it is complete
 
 
 class PacketRecord(NamedTuple):

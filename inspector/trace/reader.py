@@ -28,6 +28,7 @@ _NAMES_KEPT = 100_000
 # Plain numbers: an operation of IntFlag costs a microsecond.
 _NO_SEGMENT = int(Mark.FRAGMENT | Mark.MALFORMED)
 _TO_CLIENT, _FRAGMENT, _QUOTING = int(Mark.TO_CLIENT), int(Mark.FRAGMENT), int(Mark.QUOTING)
+_MALFORMED = int(Mark.MALFORMED)
 
 
 class PacketValues(NamedTuple):
@@ -126,6 +127,7 @@ class ConversationReader:
             frame_bytes=values.wire_bytes,
             fragment=bool(values.mark & _FRAGMENT),
             comment=comment,
+            damaged=bool(values.mark & _MALFORMED),
         )
         if values.mark & _QUOTING and values.protocol != self.instance.protocol:
             return row._replace(notice=self._notice(values, frame))

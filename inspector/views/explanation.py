@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from inspector.calls.matching import SidedCall
+from inspector.decode.protocols import protocol_name
+from inspector.explain.frame import CapturedFrame
 from inspector.explain.reason import Amount, Duration, Numbers, Reason
 from inspector.explain.scene import Scene
 from inspector.tcp.states import Side
@@ -53,6 +55,19 @@ def evidence(reason: Reason) -> str:
 def packet_page(scene: Scene, packet: int, reasons: Sequence[Reason], width: int) -> Iterator[Line]:
     """One packet explained, by the questions that a learner asks."""
     yield from _heading(scene, packet, width)
+    yield from _answers(reasons, width)
+
+
+def frame_page(frame: CapturedFrame, reasons: Sequence[Reason], width: int) -> Iterator[Line]:
+    """A packet of no conversation."""
+    values = frame.values
+    protocol = protocol_name(values.network, values.protocol)
+    text = say("explain.heading_alone", packet=frame.packet, protocol=protocol, bytes=data_bytes(values.wire_bytes))
+    yield from _indented(text, "head", _INDENT, width)
+    yield from _answers(reasons, width)
+
+
+def _answers(reasons: Sequence[Reason], width: int) -> Iterator[Line]:
     for part, own in groupby(reasons, key=lambda reason: reason.rule.part):
         yield line_of(rule(say(f"explain.part_{part}"), "", width))
         for reason in own:

@@ -1,6 +1,7 @@
 """Why a connection ends as it does: FIN, the ACK of it, what is missing; resets."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from inspector.calls.matching import EXIT, SidedCall
 from inspector.explain.reason import Amount, Case, Duration, Part, Rule
@@ -9,6 +10,7 @@ from inspector.tcp.findings import Kind
 from inspector.tcp.states import Known, TcpState
 
 _AFTER_RESET = ("ECONNRESET", "EPIPE")
+_LOOKED_AT = 32  # packets before one, at the most
 _LINGER_OFF = "SO_LINGER=0 s"
 
 
@@ -66,8 +68,9 @@ def fin_acked(m: Moment) -> Iterator[Case]:
     """The number that acknowledges a FIN."""
     for each in m.covers:
         if each.flags & FIN and m.report is not None and each.report is not None:
-            before = each.report.relative_seq + each.row.payload_bytes
-            yield Case({"ack": m.report.relative_ack, "before": before, "packet": each.row.packet}, (each.row.packet,))
+            ack, before = m.report.relative_ack, each.report.relative_seq + each.row.payload_bytes
+            if ack == before + 1:
+                yield Case({"ack": ack, "before": before, "packet": each.row.packet}, (each.row.packet,))
 
 
 def fin_ack_alone(m: Moment) -> Iterator[Case]:
@@ -180,7 +183,7 @@ def fin_unacknowledged(m: Moment) -> Iterator[Case]:
 
 def _is_cut_short(m: Moment) -> bool:
     """Whether nothing is missing after it: a reset ends the connection, or it is one socket's with itself."""
-    return m.scene.is_itself or any(each.flags & RST for each in m.after())
+    return m.scene.is_itself or m.scene.last_reset > m.place
 
 
 def is_abort(m: Moment) -> bool:
@@ -240,8 +243,8 @@ def reset_after_close(m: Moment) -> Iterator[Case]:
     asked = m.last_peer
     if not is_abort(m) or asked is None or not asked.row.payload_bytes:
         return
-    fin = next((each for each in m.before(m.side) if each.flags & FIN), None)
-    if fin is not None and m.place - asked.place <= 2:
+    fin = m.scene.fins[m.side]
+    if fin is not None and fin.place < m.place and m.place - asked.place <= 2:
         parameters = {"side": m.side, "peer": m.side.other, "packet": asked.row.packet, "fin": fin.row.packet}
         yield Case(parameters, (fin.row.packet, asked.row.packet), known=Known.INFERRED)
 
@@ -263,9 +266,17 @@ def reset_no_socket(m: Moment) -> Iterator[Case]:
 def _met_no_socket(m: Moment) -> Moment | None:
     if not is_abort(m) or m.flags & ACK:
         return None
-    return next(
-        (each for each in m.before(m.side.other) if each.flags & ACK and each.segment.ack == m.segment.seq), None
-    )
+    return next((each for each in _some(m.before(m.side.other)) if _asks_for(each, m.segment.seq)), None)
+
+
+def _some(moments: Iterator[Moment]) -> Iterator[Moment]:
+    """Of a flood of resets each would else look at all before it."""
+    return islice(moments, _LOOKED_AT)
+
+
+def _asks_for(m: Moment, number: int) -> bool:
+    """Whether it acknowledges up to this number."""
+    return m.has(ACK) and m.segment.ack == number
 
 
 def reset_gives_up(m: Moment) -> Iterator[Case]:
@@ -273,7 +284,7 @@ def reset_gives_up(m: Moment) -> Iterator[Case]:
     if not is_abort(m):
         return
     tried = []
-    for each in m.before():
+    for each in _some(m.before()):
         if each.side is not m.side:
             break
         if any(each.finding(kind) for kind in (Kind.KEEP_ALIVE, Kind.ZERO_WINDOW_PROBE, Kind.RETRANSMISSION)):

@@ -197,6 +197,12 @@ def pure_ack(m: Moment) -> Iterator[Case]:
         yield Case({"side": m.side, "peer": m.side.other})
 
 
+def plain_ack(m: Moment) -> Iterator[Case]:
+    """An ACK that is the first to cover nothing that was captured, and that tells of nothing else."""
+    if m.is_pure_ack and not m.covers and m.report is not None and not m.scene.findings_of.get(m.row.packet):
+        yield Case({"side": m.side, "ack": m.report.relative_ack})
+
+
 def ack_at_once(m: Moment) -> Iterator[Case]:
     """In the first segments of a connection, and for every second full segment, it is not held back."""
     asked = _last_data(m)
@@ -243,8 +249,8 @@ def piggyback(m: Moment) -> Iterator[Case]:
 
 def received(m: Moment) -> Iterator[Case]:
     """recv() returned exactly this."""
-    reads = m.receives
-    if m.row.payload_bytes and len(reads) == 1 and reads[0].call.returned == m.row.payload_bytes:
+    reads, count = m.receives, m.row.payload_bytes
+    if m.report is not None and count and len(reads) == 1 and reads[0].call.returned == count:
         each = reads[0]
         waited = (each.call.exit_ns or 0) - m.row.time_ns
         if len(each.packets) == 1 and waited >= 0:
@@ -327,6 +333,7 @@ RULES = (
     Rule("data", Part.WHAT, "sticky", "RFC 9293 §2.2", data),
     Rule("data_midstream", Part.WHAT, "sticky", "RFC 9293 §2.2", data_midstream),
     Rule("pure_ack", Part.WHAT, "cumulative-ack", "RFC 9293 §3.4", pure_ack),
+    Rule("plain_ack", Part.WHAT, "cumulative-ack", "RFC 9293 §3.4", plain_ack),
     Rule("urgent", Part.WHAT, "sticky", "RFC 9293 §3.8.5", urgent),
     Rule("push", Part.WHAT, "sticky", "RFC 9293 §3.9.1.2", push),
     Rule("data_call", Part.WHY, "short-read", "send(2)", data_call),

@@ -1,6 +1,7 @@
 """Why a segment came again, out of order, or not at all; windows, probes and keep-alives."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from inspector.explain.reason import Amount, Case, Duration, Part, Rule
 from inspector.explain.scene import ACK, RST, SYN, Moment
@@ -12,6 +13,7 @@ from inspector.tcp.states import Known
 _TOLD_OF_SYNS = (Cause.ANSWER_TO_SYN, Cause.FAST_OPEN_REFUSED)
 _TRIES_TOLD = 8
 _DOUBLED = 1.6  # of the wait before, and more: what is less is no doubling
+_LOOKED_AT = 64  # segments before one, at the most
 _CWR, _ECE = int(Flag.CWR), int(Flag.ECE)
 
 
@@ -70,7 +72,7 @@ def backoff(m: Moment) -> Iterator[Case]:
     if finding is None or finding.cause not in (Cause.TIMEOUT, Cause.TIMER, Cause.TAIL_LOSS_PROBE):
         return
     tries: list[Moment] = []
-    for each in m.before(m.side):
+    for each in islice(m.before(m.side), _LOOKED_AT):
         if each.is_pure_ack and not m.is_pure_ack:
             continue
         if each.report is None or each.segment.seq != m.segment.seq or len(tries) == _TRIES_TOLD:

@@ -1,6 +1,7 @@
 """Why the segments of a handshake are there: SYN, SYN,ACK, the third, refusals and silence."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from inspector.explain.reason import Case, Duration, Part, Rule
 from inspector.explain.scene import ACK, CWR, ECE, RST, SYN, Moment
@@ -28,8 +29,19 @@ def syn_call(m: Moment) -> Iterator[Case]:
 
 def syn_unseen_call(m: Moment) -> Iterator[Case]:
     """Without recorded calls: nothing else makes a kernel send a SYN."""
-    if m.has(SYN, ACK | RST) and not m.is_resent and not m.calls(m.side, "connect", "connect_ex"):
+    unseen = m.has(SYN, ACK | RST) and not m.is_resent and not m.calls(m.side, "connect", "connect_ex")
+    if unseen and not _is_fast_open(m):
         yield Case({"side": m.side}, known=Known.INFERRED)
+
+
+def fast_open_unseen_call(m: Moment) -> Iterator[Case]:
+    """connect() alone makes no SYN with data or with a cookie."""
+    if m.has(SYN, ACK | RST) and not m.is_resent and _is_fast_open(m):
+        yield Case({"side": m.side}, known=Known.INFERRED)
+
+
+def _is_fast_open(m: Moment) -> bool:
+    return bool(m.row.payload_bytes) or m.segment.options.fast_open_cookie is not None
 
 
 def syn_again(m: Moment) -> Iterator[Case]:
@@ -37,8 +49,8 @@ def syn_again(m: Moment) -> Iterator[Case]:
     if m.has(SYN, ACK | RST) and m.finding(Kind.RETRANSMISSION):
         first = next((each for each in m.before(m.side) if each.has(SYN, ACK | RST)), None)
         if first is not None:
-            answered = any(each.place > first.place for each in m.before(m.side.other))
-            if not answered:
+            answer = m.last_peer
+            if answer is None or answer.place < first.place:
                 parameters = {"side": m.side, "time": Duration(m.since(first)), "first": first.row.packet}
                 yield Case(parameters, (first.row.packet,), known=Known.INFERRED)
 
@@ -64,7 +76,7 @@ def syn_next(m: Moment) -> Iterator[Case]:
     """What answered it."""
     if not m.has(SYN, ACK | RST):
         return
-    answer = m.covered_by or next((each for each in m.after() if each.has(RST) and each.side is not m.side), None)
+    answer = m.covered_by or next((each for each in islice(m.after(m.side.other), 1) if each.has(RST)), None)
     if answer is not None:
         yield Case({"answer": answer.row.packet, "time": Duration(answer.since(m))}, (answer.row.packet,))
 
@@ -98,7 +110,7 @@ def syn_ack_again(m: Moment) -> Iterator[Case]:
 def syn_acked(m: Moment) -> Iterator[Case]:
     """The number that acknowledges a SYN."""
     for each in m.covers:
-        if each.flags & SYN and not m.flags & RST and not each.row.payload_bytes:
+        if each.flags & SYN and not m.flags & RST and m.segment.ack == (each.segment.seq + 1) & 0xFFFFFFFF:
             yield Case({"ack": m.segment.ack, "seq": each.segment.seq, "packet": each.row.packet}, (each.row.packet,))
             return
 
@@ -297,6 +309,7 @@ RULES = (
     Rule("fast_open_cookie", Part.WHAT, "fast-open", "RFC 7413 §4.1.1", fast_open_cookie),
     Rule("syn_call", Part.WHY, "handshake", "connect(2)", syn_call),
     Rule("syn_unseen_call", Part.WHY, "handshake", "RFC 9293 §3.10.1", syn_unseen_call),
+    Rule("fast_open_unseen_call", Part.WHY, "fast-open", "tcp(7)", fast_open_unseen_call),
     Rule("syn_again", Part.WHY, "refused-or-timeout", "RFC 6298 §2", syn_again),
     Rule("syn_ack_kernel", Part.WHY, "accept-queue", "listen(2)", syn_ack_kernel),
     Rule("syn_ack_again", Part.WHY, "rto", "RFC 9293 §3.8.1", syn_ack_again),
