@@ -4,6 +4,7 @@ import argparse
 
 from inspector.calls.matching import CallIndex
 from inspector.cli.common import calls_beside, exit_status, opened_trace
+from inspector.cli.report import run_report
 from inspector.explain.rules import reasons
 from inspector.explain.scene import Scene
 from inspector.render.terminal import painter_for
@@ -17,6 +18,8 @@ _PAYLOAD_SHOWN_BYTES = 256
 
 def run(options: argparse.Namespace) -> int:
     """Explain what was asked for; exit status 3 when the capture is damaged."""
+    if options.packet is None:
+        return run_report(options)
     with opened_trace(options.what) as trace:
         painter = painter_for(options)
         if not 1 <= options.packet <= len(trace):

@@ -141,6 +141,7 @@ COMMANDS: dict[str, list[_Option]] = {
         _option("file", nargs="?", metavar="FILE|NAME"),
         _option("--packet", type=_number(1), metavar="N"),
         _conversation,
+        _json,
         *_drawing,
     ],
     "calls": [_file, _port, _host, _conversation, _json, *_drawing],

@@ -1,6 +1,6 @@
 """Reasons in words: one packet explained in full, or in short below its row of a ladder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from inspector.calls.matching import SidedCall
@@ -22,8 +22,12 @@ _INDENT = "  "
 
 def sentence(reason: Reason) -> str:
     """What it says, in the language spoken."""
-    words = {name: _worded(value) for name, value in reason.case.parameters.items()}
-    text = say(f"reasons.{reason.rule.name}", **words)
+    return said(f"reasons.{reason.rule.name}", reason.case.parameters)
+
+
+def said(key: str, parameters: Mapping[str, object]) -> str:
+    """A text with its parameters in the words of the language."""
+    text = say(key, **{name: value if type(value) is int else _worded(value) for name, value in parameters.items()})
     return f"T{text[1:]}" if text.startswith("the ") else text
 
 
@@ -51,8 +55,8 @@ def packet_page(scene: Scene, packet: int, reasons: Sequence[Reason], width: int
     for part, own in groupby(reasons, key=lambda reason: reason.rule.part):
         yield line_of(rule(say(f"explain.part_{part}"), "", width))
         for reason in own:
-            yield from _indented(f"· {sentence(reason)}", "", "  ", width)
-            yield from _indented(evidence(reason), "legend", "    ", width, first="    ")
+            yield from indented(f"· {sentence(reason)}", "", "  ", width)
+            yield from indented(evidence(reason), "legend", "    ", width, first="    ")
     if not reasons:
         yield line_of([Span(say("explain.nothing_known"), "legend")])
 
@@ -61,7 +65,7 @@ def below_row(reasons: Sequence[Reason], width: int) -> Iterator[Line]:
     """The reasons of a packet in short, to stand below its row."""
     for reason in reasons:
         text = f"· {sentence(reason)} [{marks(reason)}]"
-        yield from _indented(text, "note", "       ", width, first="     ")
+        yield from indented(text, "note", "       ", width, first="     ")
 
 
 def _heading(scene: Scene, packet: int, width: int) -> Iterator[Line]:
@@ -77,10 +81,11 @@ def _heading(scene: Scene, packet: int, width: int) -> Iterator[Line]:
         destination=ends[row.side.other],
         bytes=data_bytes(row.frame_bytes),
     )
-    yield from _indented(text, "head", _INDENT, width)
+    yield from indented(text, "head", _INDENT, width)
 
 
-def _indented(text: str, style: str, indent: str, width: int, *, first: str = "") -> Iterator[Line]:
+def indented(text: str, style: str, indent: str, width: int, *, first: str = "") -> Iterator[Line]:
+    """Text wrapped to the width; ``first`` stands before its first line, ``indent`` before the others."""
     room = min(width, _WIDEST) - len(indent)
     for at, words in enumerate(wrapped(text.split(" "), room, " ")):
         yield line_of([Span(indent if at else first), Span(words, style)])
