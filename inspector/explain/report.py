@@ -20,7 +20,7 @@ _PAYLOAD_BYTES = 256
 _TOLD_ALONE = 2  # conversations in which a matter is told one by one
 _EVIDENCE = 64  # packets kept of matters of many conversations
 
-_ADDED = (int, Duration, Amount)
+_ADDED: tuple[type[int], ...] = (int, Duration, Amount)
 _ODD_OPENINGS = (Opening.REFUSED, Opening.UNANSWERED, Opening.INCOMPLETE)
 _ODD_CLOSINGS = (Closing.RESET, Closing.HALF_CLOSED, Closing.UNFINISHED)
 
@@ -68,9 +68,7 @@ def report_on(trace: Trace, calls: CallIndex, most: int = READ_PACKETS) -> Repor
     return Report(conversations, ends, _gathered(found), len(trace), read, most - left, is_partial)
 
 
-def _troubled(
-    trace: Trace, conversations: list[Conversation], ends: Mapping[int, ConnectionEnd]
-) -> list[Conversation]:
+def _troubled(trace: Trace, conversations: list[Conversation], ends: Mapping[int, ConnectionEnd]) -> list[Conversation]:
     """The conversations that show trouble in their headers or at their end, the short first: so most are read."""
     troubles = trace.troubles()
     troubled = [each for each in conversations if troubles[each.number] or _ends_oddly(ends.get(each.number))]
@@ -82,8 +80,9 @@ def _ends_oddly(end: ConnectionEnd | None) -> bool:
 
 
 def _found(reading: Reading) -> Iterator[_Found]:
+    tells_end = reading.whole and reading.only is None
     for rule in RULES:
-        if reading.whole or not rule.to_the_end:
+        if tells_end or not rule.to_the_end:
             for case in rule.find(reading):
                 yield rule, reading.conversation, case
 
@@ -113,11 +112,11 @@ def _of_many(group: list[_Found]) -> Matter:
     rule = group[0][0]
     conversations = {conversation.number: conversation for _, conversation, _ in group}
     cases = [case for *_, case in group]
-    totals: dict[str, object] = {
-        name: type(value)(sum(int(str(case.parameters.get(name, 0))) for case in cases))
-        for name, value in cases[0].parameters.items()
-        if type(value) in _ADDED
-    }
+    totals: dict[str, object] = {}
+    for name, value in cases[0].parameters.items():
+        for kind in _ADDED:
+            if type(value) is kind:
+                totals[name] = kind(sum(int(str(case.parameters.get(name, 0))) for case in cases))
     packets = tuple(packet for case in cases for packet in case.packets)[:_EVIDENCE]
     calls = tuple(call for case in cases for call in case.calls)[:_EVIDENCE]
     known = weakest([case.known for case in cases])

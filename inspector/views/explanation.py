@@ -28,6 +28,7 @@ def sentence(reason: Reason) -> str:
 def said(key: str, parameters: Mapping[str, object]) -> str:
     """A text with its parameters in the words of the language."""
     text = say(key, **{name: value if type(value) is int else _worded(value) for name, value in parameters.items()})
+    text = text.replace(". the ", ". The ")
     return f"T{text[1:]}" if text.startswith("the ") else text
 
 

@@ -14,12 +14,14 @@ from inspector.views.call_words import asked
 from inspector.views.explanation import indented, said
 from inspector.views.ladder import head_lines
 from inspector.views.ladder_layout import rule
-from inspector.views.line import Line, Span, line_of
+from inspector.views.line import Line, line_of
 from inspector.views.quantities import count, data_bytes, duration
 from inspector.views.safe_text import safe_text
 
 _MOST_LINES = 12  # conversations that have a line each
+_COUNTED = ("times", "tries", "resets")  # parameters whose number decides the grammar of a sentence
 _CALLS_TOLD = 3
+_LARGE = 1000
 _CALL_CELLS = 48
 _OPENINGS = {Opening.REFUSED: "refused", Opening.UNANSWERED: "unanswered", Opening.INCOMPLETE: "incomplete"}
 _CLOSINGS = {
@@ -52,15 +54,21 @@ def report_lines(report: Report, name: str, width: int) -> Iterator[Line]:
 def sentence(matter: Matter) -> str:
     """What it says, with the numbers of this capture."""
     first, many = matter.conversations[0], len(matter.conversations) > 1
-    parameters = {
-        **matter.case.parameters,
+    parameters: dict[str, object] = {
+        **{name: _spelled(value) for name, value in matter.case.parameters.items()},
         "client": first.client,
         "server": first.server,
         "servers": tuple(dict.fromkeys(each.server for each in matter.conversations)),
     }
     if not many:
-        return said(f"report.{matter.rule.name}", {"count": parameters.get("times"), **parameters})
-    return said(f"report.{matter.rule.name}_several", {**parameters, "count": len(matter.conversations)})
+        number = next((parameters[name] for name in _COUNTED if name in parameters), None)
+        return said(f"report.{matter.rule.name}", {"count": number, **parameters})
+    return said(f"report.{matter.rule.name}_several", {**parameters, "count": count(len(matter.conversations))})
+
+
+def _spelled(value: object) -> object:
+    """Large numbers with separators; small ones stay numbers, which decide the grammar."""
+    return count(value) if type(value) is int and value >= _LARGE else value
 
 
 def change(matter: Matter) -> str:
@@ -77,9 +85,13 @@ def _heading(report: Report, name: str) -> str:
         file=safe_text(name),
         count=many,
         conversations=count(many),
-        packets=count(report.packets),
+        packets=_packets(report.packets),
         time=duration(ends - begins),
     )
+
+
+def _packets(number: int) -> str:
+    return say("ladder.packets", count=number, packets=count(number))
 
 
 def _conversations(report: Report, width: int) -> Iterator[Line]:
@@ -101,7 +113,7 @@ def _protocol_line(own: list[Conversation], many: int) -> str:
         protocol=own[0].protocol,
         count=many,
         conversations=count(many),
-        packets=count(sum(each.packets for each in own)),
+        packets=_packets(sum(each.packets for each in own)),
         bytes=data_bytes(sum(each.payload_bytes for each in own)),
     )
 
@@ -121,6 +133,8 @@ def _course(end: ConnectionEnd) -> str:
 
 
 def _clean(report: Report) -> str:
+    if report.matters:
+        return say("report.clean_but")
     return say("report.clean" if report.ends else "report.clean_no_tcp")
 
 
@@ -134,11 +148,13 @@ def _evidence(matter: Matter) -> str:
     """How it is known, where it is seen, and the topic that tells more."""
     numbers = Numbers(each.number for each in matter.conversations)
     packets = Numbers(sorted(set(matter.case.packets)))
+    told = matter.case.calls[:_CALLS_TOLD] if len(matter.conversations) == 1 else ()
+    calls = dict.fromkeys(asked(each.call, _CALL_CELLS) for each in told)
     parts = [
         say(f"explain.known_{matter.case.known}"),
         said("report.conversation", {"protocol": matter.conversations[0].protocol, "numbers": numbers}),
         said("explain.evidence_packets", {"packets": packets, "count": len(packets)}),
-        *(asked(each.call, _CALL_CELLS) for each in matter.case.calls[:_CALLS_TOLD]),
+        *calls,
         f"inspector explain {matter.rule.topic}",
     ]
     return " · ".join(parts)

@@ -11,6 +11,12 @@ from inspector.tcp.states import Known
 _COMES_LATER = (Kind.RETRANSMISSION, Kind.REORDERED)
 
 
+def one_sided(reading: Reading) -> Iterator[Case]:
+    """Only what one side sent: nothing can be said of answers."""
+    if reading.only is not None:
+        yield Case({"side": reading.only, "peer": reading.only.other}, (reading.scene.rows[0].packet,))
+
+
 def capture_loss(reading: Reading) -> Iterator[Case]:
     """ACKs for segments that are not there: the network had them, the capture did not."""
     yield from _all_of(reading, Kind.CAPTURE_LOSS)
@@ -46,6 +52,7 @@ def _evidence(m: Moment, packets: tuple[int, ...]) -> tuple[int, ...]:
 
 
 RULES = (
+    MatterRule("one_sided", Severity.NOTE, "cumulative-ack", one_sided),
     MatterRule("capture_loss", Severity.NOTE, "cumulative-ack", capture_loss),
     MatterRule("gap", Severity.NOTE, "fast-retransmit", gap),
     MatterRule("duplicated", Severity.NOTE, "loopback", duplicated),

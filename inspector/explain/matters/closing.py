@@ -14,6 +14,7 @@ from inspector.tcp.states import Known, Side
 
 _LEAK_NS = 1_000_000_000  # a program that is told of a FIN and means to close has done so by then
 _EXIT_NS = 200_000_000  # one that ends is allowed to leave the closing to the kernel
+_GOODBYE_BYTES = 64
 _TRIES = (Kind.RETRANSMISSION, Kind.KEEP_ALIVE, Kind.ZERO_WINDOW_PROBE)
 _DOWN = (Closing.FOUR_SEGMENTS, Closing.THREE_SEGMENTS, Closing.SIMULTANEOUS)
 _TOLD_OTHERWISE = (Opening.REFUSED, Opening.UNANSWERED, Opening.INCOMPLETE)
@@ -59,39 +60,80 @@ def reset_gave_up(m: Moment, _: Reading) -> Iterator[Case]:
         yield case._replace(parameters=parameters, packets=(*case.packets, m.row.packet))
 
 
+def reset_only(m: Moment, _: Reading) -> Iterator[Case]:
+    """Nothing but resets was captured."""
+    if all(each.flags & RST for each in m.scene.moments()):
+        yield Case({"side": m.side, "resets": len(m.scene.rows)}, (m.row.packet,), known=Known.UNKNOWN)
+
+
+def reset_goodbye(m: Moment, _: Reading) -> Iterator[Case]:
+    """The goodbye of TLS came when the other side had closed: nobody misses it."""
+    late = [each for each in (*m.before(m.side.other), *m.after(m.side.other)) if each.row.payload_bytes]
+    count = _lost(m)
+    if late and 0 < count <= _GOODBYE_BYTES and any(_is_tls(each.row.payload) for each in late):
+        yield from _after_own_fin(m, count)
+
+
+def _is_tls(payload: bytes) -> bool:
+    """A record of TLS that holds an alert, as it stands or encrypted: RFC 8446 section 5."""
+    return payload[:1] in (b"\x15", b"\x17") and payload[1:2] == b"\x03"
+
+
 def reset_late_data(m: Moment, _: Reading) -> Iterator[Case]:
     """The server had closed, and data came."""
     if m.side is Side.SERVER:
-        yield from _after_own_fin(m)
+        yield from _after_own_fin(m, _lost(m))
 
 
 def reset_left_early(m: Moment, _: Reading) -> Iterator[Case]:
     """The client had closed, and the server was still sending: a browser does so."""
     if m.side is Side.CLIENT:
-        yield from _after_own_fin(m)
+        yield from _after_own_fin(m, _lost(m))
 
 
-def _after_own_fin(m: Moment) -> Iterator[Case]:
-    fin, count = m.scene.fins[m.side], _unacknowledged(m, m.side.other)
+def _after_own_fin(m: Moment, count: int) -> Iterator[Case]:
+    fin = m.scene.fins[m.side]
     if fin is not None and fin.place < m.place and count:
         last = next((each for each in m.before(m.side.other) if each.row.payload_bytes), fin)
         parameters = {"side": m.side, "peer": m.side.other, "bytes": Amount(count), "fin": fin.row.packet}
         yield Case(parameters, (fin.row.packet, last.row.packet, m.row.packet), known=Known.INFERRED)
 
 
+def reset_broken_off(m: Moment, _: Reading) -> Iterator[Case]:
+    """The client gave up without a FIN while the server was sending; all of its own had arrived."""
+    count = _lost(m)
+    if m.side is Side.CLIENT and count and not _unacknowledged(m, m.side):
+        parameters = {"side": m.side, "peer": m.side.other, "bytes": Amount(count)}
+        yield Case(parameters, (m.row.packet,), known=Known.INFERRED)
+
+
 def reset_lost(m: Moment, _: Reading) -> Iterator[Case]:
     """Data was under way when the reset came; why, nothing tells."""
-    count = sum(_unacknowledged(m, side) for side in Side)
+    count = _lost(m) + _unacknowledged(m, m.side)
     if count:
         known = Known.UNKNOWN
         yield Case({"side": m.side, "peer": m.side.other, "bytes": Amount(count)}, (m.row.packet,), known=known)
 
 
+def reset_unanswered(m: Moment, _: Reading) -> Iterator[Case]:
+    """The server resets instead of answering what came last: it may have closed with that unread."""
+    asked = next((each for each in m.before() if each.row.payload_bytes and each.report is not None), None)
+    if m.side is Side.SERVER and asked is not None and asked.side is Side.CLIENT:
+        parameters = {"side": m.side, "peer": m.side.other, "bytes": Amount(asked.row.payload_bytes)}
+        yield Case(parameters, (asked.row.packet, m.row.packet), known=Known.UNKNOWN)
+
+
 def reset_quiet(m: Moment, _: Reading) -> Iterator[Case]:
     """Everything had been acknowledged: a short way to close."""
-    last = next(m.before(), None)
-    time = Duration(0 if last is None else m.since(last))
-    yield Case({"side": m.side, "peer": m.side.other, "time": time}, (m.row.packet,))
+    last = next(m.before(), m)
+    parameters = {"side": m.side, "peer": m.side.other, "time": Duration(m.since(last))}
+    yield Case(parameters, (m.row.packet,), known=Known.UNKNOWN)
+
+
+def _lost(m: Moment) -> int:
+    """Bytes that the other side sent to the resetting one in vain, those among them that crossed the reset."""
+    crossed = [each for each in m.after(m.side.other) if not each.is_resent]
+    return _unacknowledged(m, m.side.other) + sum(each.row.payload_bytes for each in crossed)
 
 
 def _unacknowledged(m: Moment, sender: Side) -> int:
@@ -112,9 +154,13 @@ _WHY: tuple[tuple[str, Severity, str, _Explain], ...] = (
     ("reset_linger", Severity.FAILED, "reset", reset_linger),
     ("reset_unaccepted", Severity.FAILED, "accept-queue", reset_unaccepted),
     ("reset_gave_up", Severity.FAILED, "keep-alive", reset_gave_up),
+    ("reset_only", Severity.NOTE, "reset", reset_only),
+    ("reset_goodbye", Severity.NOTE, "tls", reset_goodbye),
     ("reset_late_data", Severity.FAILED, "reset", reset_late_data),
     ("reset_left_early", Severity.NOTE, "reset", reset_left_early),
+    ("reset_broken_off", Severity.NOTE, "reset", reset_broken_off),
     ("reset_lost", Severity.FAILED, "reset", reset_lost),
+    ("reset_unanswered", Severity.FAILED, "reset", reset_unanswered),
     ("reset_quiet", Severity.NOTE, "reset", reset_quiet),
 )
 
@@ -182,7 +228,8 @@ def half_closed_at_end(reading: Reading) -> Iterator[Case]:
 def fin_unanswered(reading: Reading) -> Iterator[Case]:
     """A FIN that nothing acknowledges."""
     fin = _alone(reading)
-    if fin is not None and not fin.covered_by and reading.left_ns(fin) >= _LEAK_NS:
+    told = any(True for _ in silent(reading))
+    if fin is not None and not fin.covered_by and reading.left_ns(fin) >= _LEAK_NS and not told:
         tries = [fin, *(each for each in fin.after(fin.side) if each.flags & FIN)]
         parameters = {"side": fin.side, "peer": fin.side.other, "tries": len(tries)}
         packets = tuple(each.row.packet for each in tries)

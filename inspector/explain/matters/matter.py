@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from inspector.explain.reason import Case
-from inspector.explain.scene import RST, Moment, Scene
+from inspector.explain.scene import ACK, RST, Moment, Scene
 from inspector.tcp.findings import Finding, Kind
 from inspector.tcp.report import Outcome
-from inspector.tcp.states import Known
+from inspector.tcp.states import Known, Side
 from inspector.trace.conversation import ConnectionEnd, Conversation
 from inspector.trace.messages import Framed
 
@@ -51,6 +51,14 @@ class Reading:
     def outcome(self) -> Outcome | None:
         """How a connection opened and closed; None for other protocols."""
         return None if self.end is None else self.end.outcome
+
+    @cached_property
+    def only(self) -> Side | None:
+        """The side whose segments alone were captured, although the other must have answered: it acknowledges."""
+        seen = [side for side in Side if self.scene.own_places[side]]
+        own = self.scene.own_places[seen[0]] if self.outcome is not None and len(seen) == 1 else []
+        acknowledges = any(self.scene.moment(self.scene.rows[place].packet).flags & ACK for place in own)
+        return seen[0] if acknowledges and len(own) > 1 else None
 
     @cached_property
     def framed(self) -> Framed | None:

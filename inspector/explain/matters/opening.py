@@ -10,6 +10,7 @@ from inspector.tcp.report import Closing, Opening
 from inspector.tcp.states import Known, Side
 
 ANSWER_NS = 1_000_000_000  # after which a SYN is sent again, RFC 6298 section 2: until then nothing is missing
+_LATE_NS = 190_000_000  # no timer sends a SYN again sooner: it is a copy
 _OPENED = (Opening.HANDSHAKE, Opening.SIMULTANEOUS, Opening.FAST_OPEN)
 
 
@@ -26,7 +27,8 @@ def refused(reading: Reading) -> Iterator[Case]:
 
 
 def _syns(reading: Reading) -> list[Moment]:
-    return [each for each in reading.scene.moments() if each.has(SYN, ACK | RST) and each.side is Side.CLIENT]
+    syns = [each for each in reading.scene.moments() if each.has(SYN, ACK | RST) and each.side is Side.CLIENT]
+    return [each for each in syns if not each.finding(Kind.DUPLICATED)]
 
 
 def _unanswered(reading: Reading) -> list[Moment]:
@@ -57,7 +59,7 @@ def late_open(reading: Reading) -> Iterator[Case]:
         return
     first = reading.scene.syns[Side.CLIENT]
     again = [each for each, _ in reading.found(Kind.RETRANSMISSION) if each.flags & SYN]
-    if first is not None and again:
+    if first is not None and again and again[-1].since(first) >= _LATE_NS:
         parameters = {"tries": len(again), "time": Duration(again[-1].since(first))}
         yield Case(parameters, (first.row.packet, *(each.row.packet for each in again)))
 
@@ -88,7 +90,8 @@ def given_up_opening(reading: Reading) -> Iterator[Case]:
 
 def itself(reading: Reading) -> Iterator[Case]:
     """A socket that met itself."""
-    if reading.conversation.protocol == "TCP" and reading.conversation.client == reading.conversation.server:
+    asked = any(reading.scene.syns) if reading.conversation.protocol == "TCP" else False
+    if asked and reading.conversation.client == reading.conversation.server:
         yield Case({}, (reading.scene.rows[0].packet,))
 
 

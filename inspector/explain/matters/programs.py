@@ -6,11 +6,10 @@ from itertools import pairwise
 from inspector.calls.matching import SidedCall
 from inspector.explain.matters.matter import MatterRule, Reading, Severity
 from inspector.explain.reason import Amount, Case
-from inspector.explain.rules import data
 from inspector.explain.scene import Scene
 from inspector.tcp.report import Closing
-from inspector.tcp.states import Known, Side
-from inspector.trace.messages import MessageStream, Span, touching
+from inspector.tcp.states import Known
+from inspector.trace.messages import MessageStream, Span, cuts_character, touching
 
 _BY_LIBRARY = "tls"  # its records are read by a library, which keeps what it is not asked for
 _CLOSING = ("close", "exit")
@@ -29,15 +28,24 @@ def _units(stream: MessageStream) -> list[Span]:
 
 
 def sticky(reading: Reading) -> Iterator[Case]:
-    """A receive that took several messages."""
+    """A receive that took several messages, which had been sent one by one."""
     for stream in _streams(reading, "TCP"):
         units = _units(stream)
-        taken = [(each, len(touching(units, each.start, each.end))) for each in stream.receives]
-        several = [(each, messages) for each, messages in taken if messages > 1]
+        several = []
+        for each in stream.receives:
+            taken = _touched(units, each)
+            apart = not stream.sends or len(_touched(stream.sends, each)) > 1
+            if len(taken) > 1 and apart and not _asked_exactly(each, taken[-1].end):
+                several.append((each, len(taken)))
         if several:
             first, messages = several[0]
             parameters = {"side": stream.sender.other, "times": len(several), "messages": messages}
             yield _case({**parameters, "bytes": Amount(first.end - first.start)}, [each for each, _ in several])
+
+
+def _asked_exactly(span: Span, end: int) -> bool:
+    """Whether a receive got all that it asked for, up to an end that its program then knew."""
+    return span.call is not None and span.call.call.asked == span.end - span.start and span.end == end
 
 
 def split(reading: Reading) -> Iterator[Case]:
@@ -47,7 +55,7 @@ def split(reading: Reading) -> Iterator[Case]:
         headers = {message.header_end for message in stream.messages} if stream.is_framed else set()
         parts = []
         for each in stream.receives:
-            cut = [unit for unit in touching_units(units, each) if unit.end > each.end]
+            cut = [unit for unit in _touched(units, each) if unit.end > each.end]
             asked = each.call.call.asked if each.call is not None else None
             if cut and each.end not in headers and asked is not None and cut[0].end - each.start <= asked:
                 parts.append((each, cut[0]))
@@ -58,7 +66,7 @@ def split(reading: Reading) -> Iterator[Case]:
             yield _case({**parameters, **sizes}, [each for each, _ in parts])
 
 
-def touching_units(units: list[Span], span: Span) -> list[Span]:
+def _touched(units: list[Span], span: Span) -> list[Span]:
     """Those that have bytes in a span."""
     return [units[at] for at in touching(units, span.start, span.end)]
 
@@ -70,16 +78,11 @@ def _case(parameters: dict[str, object], spans: list[Span]) -> Case:
 
 
 def character_cut(reading: Reading) -> Iterator[Case]:
-    """A receive that ended within a character."""
-    for side in Side:
-        calls = {}
-        for m in reading.scene.moments() if reading.scene.calls else ():
-            for case in data.character_cut(m):
-                calls[case.calls[0].call] = case.calls[0]
-        own = [each for each in calls.values() if each.side is side]
-        if own:
-            packets = tuple(sorted({packet for each in own for packet in each.packets}))
-            yield Case({"side": side, "times": len(own), "call": own[0]}, packets, tuple(own))
+    """A receive that ended within a character of UTF-8."""
+    for stream in _streams(reading, "TCP"):
+        cut = [each for each in stream.receives if cuts_character(stream.data, each.end)]
+        if cut:
+            yield _case({"side": stream.sender.other, "times": len(cut), "call": cut[0].call}, cut)
 
 
 def never_read(reading: Reading) -> Iterator[Case]:

@@ -23,13 +23,26 @@ def _resent(cause: Cause) -> Callable[[Reading], Iterator[Case]]:
                 for m, finding in reading.found(Kind.RETRANSMISSION)
                 if finding.cause is cause and m.side is side and not m.flags & SYN and m.row.packet not in needless
             ]
-            if again:
-                known = weakest([finding.known for _, finding in again])
-                parameters = {"side": side, "peer": side.other, "times": len(again), "time": _waited(reading, again)}
-                packets = {packet for m, finding in again for packet in (*finding.evidence[:1], m.row.packet)}
-                yield Case(parameters, tuple(sorted(packets)), known=known)
+            yield from _told(reading, side, [each for each in again if each[1].known is Known.SEEN])
 
     return find
+
+
+def resent_unseen(reading: Reading) -> Iterator[Case]:
+    """Sent again, and the first copy never came here."""
+    needless = {m.row.packet for m, _ in reading.found(Kind.SPURIOUS_RETRANSMISSION)}
+    found = [each for each in reading.found(Kind.RETRANSMISSION) if each[1].known is not Known.SEEN]
+    for side in Side:
+        own = [each for each in found if each[0].side is side and each[0].row.packet not in needless]
+        for case in _told(reading, side, own):
+            yield case._replace(known=Known.INFERRED)
+
+
+def _told(reading: Reading, side: Side, again: list[tuple[Moment, Finding]]) -> Iterator[Case]:
+    if again:
+        parameters = {"side": side, "peer": side.other, "times": len(again), "time": _waited(reading, again)}
+        packets = {packet for m, finding in again for packet in (*finding.evidence[:1], m.row.packet)}
+        yield Case(parameters, tuple(sorted(packets)))
 
 
 def _waited(reading: Reading, again: list[tuple[Moment, Finding]]) -> Duration:
@@ -106,7 +119,14 @@ def zero_window_stuck(reading: Reading) -> Iterator[Case]:
 
 def nagle(reading: Reading) -> Iterator[Case]:
     """Small pieces that the kernel held back: the calls say when they were given to it."""
-    yield from _stalls(reading, data.nagle)
+    yield from _stalls(reading, _held_for_late_ack)
+
+
+def _held_for_late_ack(m: Moment) -> Iterator[Case]:
+    for case in data.nagle(m):
+        released, earlier = (m.scene.moment(packet) for packet in case.packets)
+        if released.since(earlier) > data.DELAYED_NS + data.round_trip_ns(m):
+            yield case
 
 
 def nagle_likely(reading: Reading) -> Iterator[Case]:
@@ -127,10 +147,14 @@ def _write_write_read(m: Moment) -> Iterator[Case]:
 def _stalls(reading: Reading, held_back: Callable[[Moment], Iterator[Case]]) -> Iterator[Case]:
     for side in Side:
         found = [
-            (m, case) for m in reading.scene.moments() if m.row.payload_bytes and m.side is side for case in held_back(m)
+            (m, case)
+            for m in reading.scene.moments()
+            if m.row.payload_bytes and m.side is side
+            for case in held_back(m)
         ]
         if found:
-            time = Duration(sum(int(str(case.parameters["time"])) for _, case in found))
+            ends = ((m.row.time_ns, int(str(case.parameters["time"]))) for m, case in found)
+            time = covered((end_ns - waited_ns, end_ns) for end_ns, waited_ns in ends)
             packets = tuple(packet for m, case in found for packet in (*sorted(case.packets), m.row.packet))
             calls = tuple(call for _, case in found for call in case.calls)
             parameters = {"side": side, "peer": side.other, "times": len(found), "time": time}
@@ -142,6 +166,7 @@ _CAUSES = (Cause.TIMEOUT, Cause.TAIL_LOSS_PROBE, Cause.TIMER, Cause.FAST, Cause.
 
 RULES = (
     *(MatterRule(f"resent_{cause}", Severity.SLOW, _TOPICS.get(cause, "rto"), _resent(cause)) for cause in _CAUSES),
+    MatterRule("resent_unseen", Severity.SLOW, "fast-retransmit", resent_unseen),
     MatterRule("zero_window", Severity.SLOW, "zero-window", zero_window),
     MatterRule("zero_window_stuck", Severity.SLOW, "zero-window", zero_window_stuck, to_the_end=True),
     MatterRule("nagle", Severity.SLOW, "nagle", nagle),

@@ -61,7 +61,7 @@ def nagle(m: Moment) -> Iterator[Case]:
     if not is_new_data(m) or released is None or not _is_small(m) or not released.covers:
         return
     earlier = [each for each in released.covers if each.row.payload_bytes]
-    if not earlier or m.since(released) > _AT_ONCE_NS:
+    if not earlier or m.since(released) > _AT_ONCE_NS or not _had_room(m, released):
         return
     for each in m.sends[:1]:
         waited_ns = m.row.time_ns - each.call.enter_ns
@@ -70,13 +70,19 @@ def nagle(m: Moment) -> Iterator[Case]:
             yield Case(parameters, (released.row.packet, earlier[-1].row.packet), (each,), Known.INFERRED)
 
 
+def _had_room(m: Moment, released: Moment) -> bool:
+    """Whether the receiver's window was no reason to wait for this ACK."""
+    offered = next((each.report for each in released.before(released.side) if each.report is not None), None)
+    return offered is None or offered.scaled_window is None or offered.scaled_window >= m.row.payload_bytes
+
+
 def nagle_or_idle(m: Moment) -> Iterator[Case]:
     """The same without the calls: Nagle, or a program that only now wrote."""
     released = m.last_peer
     if not is_new_data(m) or m.sends or released is None or not _is_small(m) or not released.is_pure_ack:
         return
     waiting = [each for each in released.covers if each.row.payload_bytes and not each.flags & SYN]
-    if waiting and m.since(released) < _AT_ONCE_NS and DELAYED_NS < released.since(waiting[-1]) < _HELD_BACK_MOST_NS:
+    if waiting and m.since(released) < _AT_ONCE_NS and _is_held_back(released, waiting[-1]):
         parameters = {"side": m.side, "ack": released.row.packet, "time": Duration(released.since(waiting[-1]))}
         yield Case(parameters, (waiting[-1].row.packet, released.row.packet), known=Known.INFERRED)
 
@@ -176,9 +182,20 @@ def ack_at_once(m: Moment) -> Iterator[Case]:
 def ack_delayed(m: Moment) -> Iterator[Case]:
     """Held back in the hope that something goes with it."""
     asked = _last_data(m)
-    if m.is_pure_ack and asked is not None and DELAYED_NS < m.since(asked) < _HELD_BACK_MOST_NS:
+    if m.is_pure_ack and asked is not None and _is_held_back(m, asked):
         parameters = {"side": m.side, "time": Duration(m.since(asked)), "packet": asked.row.packet}
         yield Case(parameters, (asked.row.packet,), known=Known.INFERRED)
+
+
+def _is_held_back(ack: Moment, asked: Moment) -> bool:
+    """Whether an ACK came later than the way there and back explains, and sooner than any is held back."""
+    return DELAYED_NS + round_trip_ns(ack) < ack.since(asked) < _HELD_BACK_MOST_NS + round_trip_ns(ack)
+
+
+def round_trip_ns(m: Moment) -> int:
+    """As the handshake of its connection took; 0 where it was not captured."""
+    end = m.scene.end
+    return 0 if end is None else end.outcome.handshake_rtt_ns or 0
 
 
 def _last_data(m: Moment) -> Moment | None:
