@@ -15,7 +15,7 @@ from inspector.trace.conversation import ConnectionEnd, Conversation
 from inspector.trace.messages import framed
 from inspector.trace.trace import Trace
 
-READ_PACKETS = 50_000  # what is read closely: two or three seconds
+READ_PACKETS = 100_000  # what is read closely: some seconds
 _PAYLOAD_BYTES = 256
 _TOLD_ALONE = 2  # conversations in which a matter is told one by one
 _EVIDENCE = 64  # packets kept of matters of many conversations

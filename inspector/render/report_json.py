@@ -32,7 +32,7 @@ def _fields(matter: Matter) -> dict[str, object]:
         "severity": matter.rule.severity.name.lower(),
         "topic": matter.rule.topic,
         "known": matter.case.known,
-        "conversations": [conversation.number for conversation in matter.conversations],
+        "conversations": sorted(conversation.number for conversation in matter.conversations),
         "packets": sorted(set(matter.case.packets)),
         "numbers": numbers,
         "text": sentence(matter),

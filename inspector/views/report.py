@@ -146,7 +146,7 @@ def _matter(matter: Matter, width: int) -> Iterator[Line]:
 
 def _evidence(matter: Matter) -> str:
     """How it is known, where it is seen, and the topic that tells more."""
-    numbers = Numbers(each.number for each in matter.conversations)
+    numbers = Numbers(sorted(each.number for each in matter.conversations))
     packets = Numbers(sorted(set(matter.case.packets)))
     told = matter.case.calls[:_CALLS_TOLD] if len(matter.conversations) == 1 else ()
     calls = dict.fromkeys(asked(each.call, _CALL_CELLS) for each in told)

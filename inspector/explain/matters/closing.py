@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from inspector.calls.matching import EXIT
-from inspector.explain.matters.matter import MatterRule, Reading, Severity
+from inspector.explain.matters.matter import MatterRule, Reading, Severity, is_ignored
 from inspector.explain.matters.opening import ANSWER_NS
 from inspector.explain.reason import Amount, Case, Duration
 from inspector.explain.rules import closing as reasons
-from inspector.explain.scene import FIN, RST, Moment, Scene
+from inspector.explain.scene import FIN, RST, Moment
 from inspector.tcp.findings import Kind
 from inspector.tcp.report import Closing, Opening
 from inspector.tcp.states import Known, Side
@@ -178,22 +178,18 @@ def _because(place: int) -> _Find:
 
 def reset_after_teardown(reading: Reading) -> Iterator[Case]:
     """Resets once both sides had closed."""
-    if reading.outcome is not None and reading.outcome.closing in _DOWN and (resets := _resets(reading.scene)):
-        yield Case({"side": resets[0].side, "resets": len(resets)}, tuple(each.row.packet for each in resets))
+    if reading.outcome is not None and reading.outcome.closing in _DOWN and reading.resets:
+        yield _case_of(reading.resets)
 
 
 def reset_ignored(reading: Reading) -> Iterator[Case]:
-    """Resets that moved nobody."""
-    open_still = (Closing.OPEN, Closing.HALF_CLOSED, Closing.UNFINISHED)
-    if reading.outcome is None or reading.outcome.closing not in open_still or reading.reset is not None:
-        return
-    if resets := _resets(reading.scene):
-        packets = tuple(each.row.packet for each in resets)
-        yield Case({"side": resets[0].side, "resets": len(resets)}, packets, known=Known.INFERRED)
+    """Resets after which both sides go on: they were not their own, or were not believed."""
+    if ignored := [each for each in reading.resets if is_ignored(each)]:
+        yield _case_of(ignored)._replace(known=Known.INFERRED)
 
 
-def _resets(scene: Scene) -> list[Moment]:
-    return [each for each in scene.moments() if each.flags & RST]
+def _case_of(resets: list[Moment]) -> Case:
+    return Case({"side": resets[0].side, "resets": len(resets)}, tuple(each.row.packet for each in resets))
 
 
 def _alone(reading: Reading) -> Moment | None:

@@ -66,10 +66,15 @@ class Reading:
         return self._framed() if self._framed is not None and self.scene.calls else None
 
     @cached_property
+    def resets(self) -> list[Moment]:
+        """All resets, in order."""
+        return [each for each in self.scene.moments() if each.flags & RST]
+
+    @cached_property
     def reset(self) -> Moment | None:
-        """The reset that ended the connection: the first one that moved an endpoint."""
-        resets = [each for each in self.scene.moments() if each.flags & RST]
-        return next((each for each in resets if each.report is not None and each.report.transitions), None)
+        """The reset that ended the connection: the first one that moved an endpoint and was not ignored."""
+        moved = [each for each in self.resets if each.report is not None and each.report.transitions]
+        return next((each for each in moved if not is_ignored(each)), None)
 
     def found(self, kind: Kind) -> Iterator[tuple[Moment, Finding]]:
         """The packets of which the analysis says this."""
@@ -81,6 +86,13 @@ class Reading:
     def left_ns(self, moment: Moment) -> int:
         """How long the capture goes on after a packet."""
         return self.capture_end_ns - moment.row.time_ns
+
+
+def is_ignored(reset: Moment) -> bool:
+    """Whether both sides go on after a reset: its own sends data, and the other answers it."""
+    later = (each for each in reset.after(reset.side) if each.row.payload_bytes and not each.flags & RST)
+    sent = next((each for each in later if not each.finding(Kind.DUPLICATED)), None)
+    return sent is not None and any(not each.flags & RST for each in sent.after(sent.side.other))
 
 
 class MatterRule(NamedTuple):
