@@ -17,6 +17,7 @@ from inspector.decode.checksums import Checksum
 from inspector.decode.protocols import ICMP_ERRORS, icmp_name
 from inspector.explain.matters import RULES as MATTER_RULES
 from inspector.explain.matters.matter import Severity
+from inspector.explain.quiz import Ask
 from inspector.explain.reason import Part
 from inspector.explain.rules import RULES
 from inspector.tcp.findings import Cause, Kind
@@ -168,6 +169,10 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         "ladder.closing_{closing}": [f"closing_{closing}" for closing in set(Closing) - NO_TEARDOWN],
         "ladder.verdict_{opening}": ["verdict_refused", "verdict_unanswered"],
         "ladder.verdict_{closing}": [f"verdict_{closing}" for closing in Closing],
+    },
+    "views/quiz.py": {
+        "quiz.ask_{question.ask}": [f"ask_{ask}" for ask in set(Ask) - {Ask.NEXT}],
+        "quiz.ask_{question.ask}_data": [f"ask_{ask}_data" for ask in set(Ask) - {Ask.NEXT}],
     },
     "views/report.py": {
         "report.{matter.rule.name}": [rule.name for rule in MATTER_RULES],

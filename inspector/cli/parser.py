@@ -144,6 +144,12 @@ COMMANDS: dict[str, list[_Option]] = {
         _json,
         *_drawing,
     ],
+    "quiz": [
+        _option("what", nargs="?", metavar="TOPIC|FILE|NAME"),
+        _option("--count", type=_number(1), metavar="N", default=8),
+        _option("--seed", type=_number(0), metavar="N"),
+        *_drawing,
+    ],
     "calls": [_file, _port, _host, _conversation, _json, *_drawing],
     "packets": [_file, _port, _host, _conversation, _json, *_drawing],
     "demo": [
@@ -181,6 +187,8 @@ _EXCLUSIVE = {
     ("watch", "--json"),
 }
 _OWN_HELP = {
+    ("quiz", "count"),
+    ("quiz", "what"),
     ("follow", "raw"),
     ("watch", "port"),
     ("watch", "json"),
