@@ -86,6 +86,10 @@ MATTERS: dict[str, tuple[Shown | str, Shown | str]] = {
         Shown(["0 C SYN", "1000 C SYN", "1010 S SYN,ACK ack=1", "1020 C ACK seq=1 ack=1"]),
         Shown(["0 C SYN", "5 C SYN", "10 S SYN,ACK ack=1", "20 C ACK seq=1 ack=1"]),
     ),
+    "handshake_copied": (
+        Shown(["0 C SYN", "10 S SYN,ACK ack=1", "60 S SYN,ACK ack=1", "65 C ACK seq=1 ack=1"]),
+        Shown(["0 C SYN", "1000 C SYN", "1010 S SYN,ACK ack=1", "1020 C ACK seq=1 ack=1"]),
+    ),
     "itself": ("simultaneous-open", "hello"),
     "given_up_opening": (
         Shown(["0 C SYN", "10 S SYN,ACK ack=1", "20 C RST seq=1"]),
@@ -142,6 +146,10 @@ MATTERS: dict[str, tuple[Shown | str, Shown | str]] = {
     "resent_unknown": (
         opened(_ASKED, "90 C PSH,ACK seq=1 ack=1 data=10"),
         opened(_ASKED, "330 C PSH,ACK seq=1 ack=1 data=10"),
+    ),
+    "resent_fast_open_refused": (
+        Shown(["0 C SYN data=10", "10 S SYN,ACK ack=1", "20 C PSH,ACK seq=1 ack=1 data=10"]),
+        Shown(["0 C SYN data=10", "10 S SYN,ACK ack=11", "20 C ACK seq=11 ack=1"]),
     ),
     "resent_unseen": (
         opened(*_FLIGHT[1:], *_REPEATED, "300 C ACK seq=1 ack=1 data=100"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ladder_scenarios import scenario_part
 from test_tcp_scenarios import SCENARIOS
@@ -58,6 +58,7 @@ def truth(question: Question) -> tuple[object, ...]:
     return next((move.after,) for move in moves if move.side is side and move.cause == row.packet)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), which=st.integers(0, 10**6))
 def test_exactly_one_choice_is_what_follows_in_the_capture(seed: int, which: int) -> None:
     scene = scenes()[which % len(scenes())]

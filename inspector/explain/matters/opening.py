@@ -55,11 +55,25 @@ def unanswered_at_end(reading: Reading) -> Iterator[Case]:
 
 def late_open(reading: Reading) -> Iterator[Case]:
     """A handshake whose SYN, or the answer to it, had to be sent again."""
+    for case in _opened_again(reading):
+        if int(str(case.parameters["time"])) >= _LATE_NS:
+            yield case
+
+
+def handshake_copied(reading: Reading) -> Iterator[Case]:
+    """The same, sooner than any timer: copies that the network or the capture made."""
+    for case in _opened_again(reading):
+        if int(str(case.parameters["time"])) < _LATE_NS:
+            yield case._replace(known=Known.INFERRED)
+
+
+def _opened_again(reading: Reading) -> Iterator[Case]:
+    """The segments of a handshake that came again, of a connection that opened."""
     if reading.outcome is None or reading.outcome.opening not in _OPENED:
         return
     first = reading.scene.syns[Side.CLIENT]
     again = [each for each, _ in reading.found(Kind.RETRANSMISSION) if each.flags & SYN]
-    if first is not None and again and again[-1].since(first) >= _LATE_NS:
+    if first is not None and again:
         parameters = {"tries": len(again), "time": Duration(again[-1].since(first))}
         yield Case(parameters, (first.row.packet, *(each.row.packet for each in again)))
 
@@ -102,5 +116,6 @@ RULES = (
     MatterRule("late_open", Severity.SLOW, "refused-or-timeout", late_open),
     MatterRule("itself", Severity.PROGRAM, "simultaneous", itself),
     MatterRule("given_up_opening", Severity.NOTE, "reset", given_up_opening),
+    MatterRule("handshake_copied", Severity.NOTE, "loopback", handshake_copied),
     MatterRule("unanswered_at_end", Severity.NOTE, "refused-or-timeout", unanswered_at_end, to_the_end=True),
 )

@@ -171,5 +171,6 @@ RULES = (
     MatterRule("zero_window_stuck", Severity.SLOW, "zero-window", zero_window_stuck, to_the_end=True),
     MatterRule("nagle", Severity.SLOW, "nagle", nagle),
     MatterRule("nagle_likely", Severity.SLOW, "nagle", nagle_likely),
+    MatterRule("resent_fast_open_refused", Severity.NOTE, "fast-open", _resent(Cause.FAST_OPEN_REFUSED)),
     MatterRule("needless", Severity.NOTE, "rto", needless),
 )
