@@ -12,12 +12,14 @@ import pytest
 from report_scenarios import MATTERS, Shown, bundled_report, matters_of, names_in, opened, reading_of
 from test_views_golden import check
 
+from inspector.calls import journal
 from inspector.calls.call import SocketCall
 from inspector.calls.matching import CallIndex, SidedCall
 from inspector.capture import bundled
 from inspector.explain.matters import RULES
 from inspector.explain.matters.matter import Matter, Reading, Severity
 from inspector.explain.report import Report, report_on
+from inspector.explain.rules.data import nagle
 from inspector.explain.scene import Scene
 from inspector.framing.framer import Message
 from inspector.render.report_json import report_line
@@ -25,6 +27,7 @@ from inspector.tcp.states import Known, Side
 from inspector.text import language
 from inspector.text.language import Language
 from inspector.text.problems import FileProblem
+from inspector.trace.calls import conversation_calls
 from inspector.trace.conversation import Conversation, Endpoint, Notice, Row
 from inspector.trace.messages import Framed, MessageStream, Span
 from inspector.trace.trace import Trace
@@ -253,6 +256,14 @@ def test_troubles_are_seen_in_the_headers_alone() -> None:
     }.items():
         with Trace.read(bundled.located(name)) as trace:
             assert bool(np.any(trace.troubles())) is shows, name
+
+
+def test_a_full_window_is_not_taken_for_nagle() -> None:
+    with Trace.read(bundled.located("slow-reader")) as trace:
+        calls = CallIndex(journal.load(journal.path_beside(bundled.located("slow-reader")))[0])
+        conversation, (rows, end) = trace.conversation(1), trace.rows(1)
+        scene = Scene(conversation, rows, end, conversation_calls(calls, conversation, rows))
+        assert not [case for moment in scene.moments() for case in nagle(moment)]
 
 
 def test_the_report_as_json() -> None:

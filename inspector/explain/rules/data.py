@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from inspector.explain.reason import Amount, Case, Duration, Numbers, Part, Rule
 from inspector.explain.scene import ACK, FIN, PSH, RST, SYN, URG, Moment
+from inspector.tcp.findings import Kind
 from inspector.tcp.states import Known
 
 DELAYED_NS = 20_000_000  # Linux holds an ACK back for 40 ms (TCP_DELACK_MIN, net/tcp.h), others up to 500
@@ -72,6 +73,8 @@ def nagle(m: Moment) -> Iterator[Case]:
 
 def _had_room(m: Moment, released: Moment) -> bool:
     """Whether the receiver's window was no reason to wait for this ACK."""
+    if m.last_own is not None and m.last_own.finding(Kind.WINDOW_FULL):
+        return False
     offered = next((each.report for each in released.before(released.side) if each.report is not None), None)
     return offered is None or offered.scaled_window is None or offered.scaled_window >= m.row.payload_bytes
 
