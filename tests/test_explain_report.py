@@ -305,6 +305,14 @@ def test_a_capture_without_packets_or_without_tcp_says_so(tmp_path: Path) -> Non
     assert b"no question was left unanswered" in done.stdout
 
 
+def test_one_conversation_can_be_asked_for() -> None:
+    done = inspector("explain", bundled.located("backlog"), "--conversation", "3")
+    assert done.returncode == 0
+    assert b"opened late" in done.stdout
+    assert b"other" not in done.stdout
+    assert inspector("explain", bundled.located("backlog"), "--conversation", "4").returncode == 2
+
+
 def test_a_packet_that_is_not_there_is_refused() -> None:
     done = inspector("explain", bundled.located("hello"), "--packet", "11")
     assert done.returncode == 2

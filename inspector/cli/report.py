@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from inspector.calls.matching import CallIndex
-from inspector.cli.common import calls_beside, exit_status, opened_trace
+from inspector.cli.common import calls_beside, chosen_conversations, exit_status, opened_trace
 from inspector.explain.report import report_on
 from inspector.render.report_json import report_line
 from inspector.render.terminal import painter_for
@@ -15,7 +15,8 @@ def run_report(options: argparse.Namespace) -> int:
     """Report on the whole capture; exit status 3 when it is damaged."""
     with opened_trace(options.what) as trace:
         painter = painter_for(options)
-        report = report_on(trace, CallIndex(calls_beside(options.what)))
+        calls = CallIndex(calls_beside(options.what))
+        report = report_on(trace, calls, chosen_conversations(trace, options))
         if options.json:
             sys.stdout.write(f"{report_line(report)}\n")
         else:

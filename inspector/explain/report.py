@@ -1,6 +1,6 @@
 """A whole capture: what conversations there are, and what deserves a look, the worst first."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ class Report(NamedTuple):
     """``read`` conversations and ``packets_read`` packets of all were read closely; of the others only the end is
     known. ``ends`` are those of all TCP connections by number."""
 
-    conversations: list[Conversation]
+    conversations: Sequence[Conversation]
     ends: Mapping[int, ConnectionEnd]
     matters: list[Matter]
     packets: int
@@ -45,12 +45,18 @@ class Report(NamedTuple):
         return all(matter.rule.severity is Severity.NOTE for matter in self.matters)
 
 
-def report_on(trace: Trace, calls: CallIndex, most: int = READ_PACKETS) -> Report:
-    """Read a capture; of one with more than ``most`` packets so many of the conversations that show trouble."""
-    conversations, ends = trace.conversations(), trace.ends()
-    is_partial = len(trace) > most
-    chosen = _troubled(trace, conversations, ends) if is_partial else conversations
-    end_ns = max((each.end_ns for each in conversations), default=0)
+def report_on(
+    trace: Trace, calls: CallIndex, conversations: Sequence[Conversation] | None = None, most: int = READ_PACKETS
+) -> Report:
+    """Read a capture, or some of its conversations; of more than ``most`` packets those that show trouble."""
+    everything, ends, packets = trace.conversations(), trace.ends(), len(trace)
+    conversations = everything if conversations is None else conversations
+    if len(conversations) < len(everything):
+        ends = {each.number: ends[each.number] for each in conversations if each.number in ends}
+        packets = sum(each.packets for each in conversations)
+    is_partial = packets > most
+    chosen = _troubled(trace, conversations, ends) if is_partial and len(conversations) > 1 else conversations
+    end_ns = max((each.end_ns for each in everything), default=0)
     found: list[_Found] = []
     read, left = 0, most
     for conversation in chosen:
@@ -65,10 +71,12 @@ def report_on(trace: Trace, calls: CallIndex, most: int = READ_PACKETS) -> Repor
             found += _found(Reading(scene, scene.end, end_ns, whole=whole, framed=messages))
         read += 1
         left -= len(rows)
-    return Report(conversations, ends, _gathered(found), len(trace), read, most - left, is_partial)
+    return Report(conversations, ends, _gathered(found), packets, read, most - left, is_partial)
 
 
-def _troubled(trace: Trace, conversations: list[Conversation], ends: Mapping[int, ConnectionEnd]) -> list[Conversation]:
+def _troubled(
+    trace: Trace, conversations: Sequence[Conversation], ends: Mapping[int, ConnectionEnd]
+) -> list[Conversation]:
     """The conversations that show trouble in their headers or at their end, the short first: so most are read."""
     troubles = trace.troubles()
     troubled = [each for each in conversations if troubles[each.number] or _ends_oddly(ends.get(each.number))]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from inspector.calls.matching import EXIT
-from inspector.explain.matters.matter import MatterRule, Reading, Severity, is_ignored
+from inspector.explain.matters.matter import MatterRule, Reading, Severity
 from inspector.explain.matters.opening import ANSWER_NS
 from inspector.explain.reason import Amount, Case, Duration
 from inspector.explain.rules import closing as reasons
@@ -184,7 +184,7 @@ def reset_after_teardown(reading: Reading) -> Iterator[Case]:
 
 def reset_ignored(reading: Reading) -> Iterator[Case]:
     """Resets after which both sides go on: they were not their own, or were not believed."""
-    if ignored := [each for each in reading.resets if is_ignored(each)]:
+    if ignored := [each for each in reading.resets if reading.is_ignored(each)]:
         yield _case_of(ignored)._replace(known=Known.INFERRED)
 
 

@@ -1,5 +1,6 @@
 """A matter: what deserves a look in a whole capture, by key and parameters, with what it rests on."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from functools import cached_property
@@ -10,7 +11,7 @@ from inspector.explain.scene import ACK, RST, Moment, Scene
 from inspector.tcp.findings import Finding, Kind
 from inspector.tcp.report import Outcome
 from inspector.tcp.states import Known, Side
-from inspector.trace.conversation import ConnectionEnd, Conversation
+from inspector.trace.conversation import ConnectionEnd, Conversation, Row
 from inspector.trace.messages import Framed
 
 
@@ -74,7 +75,29 @@ class Reading:
     def reset(self) -> Moment | None:
         """The reset that ended the connection: the first one that moved an endpoint and was not ignored."""
         moved = [each for each in self.resets if each.report is not None and each.report.transitions]
-        return next((each for each in moved if not is_ignored(each)), None)
+        return next((each for each in moved if not self.is_ignored(each)), None)
+
+    def is_ignored(self, reset: Moment) -> bool:
+        """Whether both sides go on after a reset: its own sends data, and the other answers it."""
+        data, plain = self._data[reset.side], self._plain[reset.side.other]
+        at = bisect_right(data, reset.place)
+        return at < len(data) and bool(plain) and plain[-1] > data[at]
+
+    @cached_property
+    def _plain(self) -> tuple[list[int], list[int]]:
+        """By side, the places of all that is no reset."""
+        rows, places = self.scene.rows, self.scene.own_places
+        client, server = ([at for at in own if not flags_of(rows[at]) & RST] for own in places)
+        return client, server
+
+    @cached_property
+    def _data(self) -> tuple[list[int], list[int]]:
+        """By side, the places of what carries data and is no copy."""
+        copies = {m.place for m, _ in self.found(Kind.DUPLICATED)}
+        client, server = (
+            [at for at in own if self.scene.rows[at].payload_bytes and at not in copies] for own in self._plain
+        )
+        return client, server
 
     def found(self, kind: Kind) -> Iterator[tuple[Moment, Finding]]:
         """The packets of which the analysis says this."""
@@ -88,11 +111,9 @@ class Reading:
         return self.capture_end_ns - moment.row.time_ns
 
 
-def is_ignored(reset: Moment) -> bool:
-    """Whether both sides go on after a reset: its own sends data, and the other answers it."""
-    later = (each for each in reset.after(reset.side) if each.row.payload_bytes and not each.flags & RST)
-    sent = next((each for each in later if not each.finding(Kind.DUPLICATED)), None)
-    return sent is not None and any(not each.flags & RST for each in sent.after(sent.side.other))
+def flags_of(row: Row) -> int:
+    """TCP's flags of a row; 0 for what is no segment."""
+    return row.report.segment.flags if row.report is not None else 0
 
 
 class MatterRule(NamedTuple):

@@ -1,6 +1,7 @@
 """Time that was lost: segments sent again, closed windows, Nagle's algorithm against delayed ACKs."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from inspector.explain.matters.matter import MatterRule, Reading, Severity, weakest
 from inspector.explain.reason import Case, Duration
@@ -9,6 +10,7 @@ from inspector.explain.scene import FIN, RST, SYN, Moment
 from inspector.tcp.findings import Cause, Finding, Kind
 from inspector.tcp.states import Known, Side
 
+_ANSWERS_READ = 64  # an answer comes at once
 _WORTH_NS = 1_000_000  # a window that is closed for less holds nobody up
 
 
@@ -138,7 +140,8 @@ def _write_write_read(m: Moment) -> Iterator[Case]:
     for case in data.nagle_or_idle(m):
         first, released = (m.scene.moment(packet) for packet in case.packets)
         at_once = next(first.after(m.side.other), None)
-        answer = next((each for each in m.after(m.side.other) if each.row.payload_bytes), None)
+        answers = islice(m.after(m.side.other), _ANSWERS_READ)
+        answer = next((each for each in answers if each.row.payload_bytes), None)
         alone = at_once is not None and at_once.place == released.place
         if alone and answer is not None and answer.since(m) < released.since(first):
             yield case
