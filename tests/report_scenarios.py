@@ -129,6 +129,10 @@ MATTERS: dict[str, tuple[Shown | str, Shown | str]] = {
         opened("30 C FIN,ACK seq=1 ack=1", "40 S ACK seq=1 ack=2", end_ms=3000),
     ),
     "half_closed_at_end": (
+        opened("30 C FIN,ACK seq=1 ack=1", "40 S ACK seq=1 ack=2"),
+        opened("30 C FIN,ACK seq=1 ack=1", "40 S ACK seq=1 ack=2", end_ms=3000),
+    ),
+    "half_closed_in_use": (
         opened("30 C FIN,ACK seq=1 ack=1", "40 S ACK seq=1 ack=2", "50 S PSH,ACK seq=1 ack=2 data=5", end_ms=3000),
         "half-close",
     ),

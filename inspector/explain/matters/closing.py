@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from inspector.calls.matching import EXIT
 from inspector.explain.matters.matter import MatterRule, Reading, Severity
 from inspector.explain.matters.opening import ANSWER_NS
-from inspector.explain.reason import Amount, Case, Duration
+from inspector.explain.reason import Amount, Case, Duration, Numbers
 from inspector.explain.rules import closing as reasons
 from inspector.explain.scene import FIN, RST, Moment
 from inspector.tcp.findings import Kind
@@ -68,9 +68,10 @@ def reset_only(m: Moment, _: Reading) -> Iterator[Case]:
 
 def reset_goodbye(m: Moment, _: Reading) -> Iterator[Case]:
     """The goodbye of TLS came when the other side had closed: nobody misses it."""
-    late = [each for each in (*m.before(m.side.other), *m.after(m.side.other)) if each.row.payload_bytes]
-    count = _lost(m)
-    if late and 0 < count <= _GOODBYE_BYTES and any(_is_tls(each.row.payload) for each in late):
+    count, peer = _lost(m), m.side.other
+    last = next((each for each in m.before(peer) if each.row.payload_bytes), None)
+    late = [each for each in (last, *m.after(peer)) if each is not None and each.row.payload_bytes]
+    if 0 < count <= _GOODBYE_BYTES and all(_is_tls(each.row.payload) for each in late):
         yield from _after_own_fin(m, count)
 
 
@@ -95,7 +96,7 @@ def _after_own_fin(m: Moment, count: int) -> Iterator[Case]:
     fin = m.scene.fins[m.side]
     if fin is not None and fin.place < m.place and count:
         last = next((each for each in m.before(m.side.other) if each.row.payload_bytes), fin)
-        parameters = {"side": m.side, "peer": m.side.other, "bytes": Amount(count), "fin": fin.row.packet}
+        parameters = {"side": m.side, "peer": m.side.other, "bytes": Amount(count), "fin": Numbers((fin.row.packet,))}
         yield Case(parameters, (fin.row.packet, last.row.packet, m.row.packet), known=Known.INFERRED)
 
 
@@ -214,11 +215,19 @@ def close_wait(reading: Reading) -> Iterator[Case]:
 
 
 def half_closed_at_end(reading: Reading) -> Iterator[Case]:
-    """The same, but the other side sends on, or the capture ends too soon to tell."""
+    """The same, but the capture ends too soon to tell."""
     fin = _alone(reading)
-    if fin is not None and (reading.left_ns(fin) < _LEAK_NS or (fin.covered_by and _sent_after(fin))):
+    if fin is not None and reading.left_ns(fin) < _LEAK_NS and not _sent_after(fin):
         parameters = {"side": fin.side, "peer": fin.side.other, "time": Duration(reading.left_ns(fin))}
-        yield Case({**parameters, "bytes": Amount(_sent_after(fin))}, (fin.row.packet,), known=Known.UNKNOWN)
+        yield Case(parameters, (fin.row.packet,), known=Known.UNKNOWN)
+
+
+def half_closed_in_use(reading: Reading) -> Iterator[Case]:
+    """One side closed, and the other sends on to the end."""
+    fin = _alone(reading)
+    if fin is not None and (count := _sent_after(fin)):
+        parameters = {"side": fin.side, "peer": fin.side.other, "bytes": Amount(count)}
+        yield Case(parameters, (fin.row.packet,), known=Known.UNKNOWN)
 
 
 def fin_unanswered(reading: Reading) -> Iterator[Case]:
@@ -278,6 +287,7 @@ RULES = (
     MatterRule("close_by_exit", Severity.OPEN, "close-wait", close_by_exit),
     MatterRule("fin_unanswered", Severity.OPEN, "teardown", fin_unanswered, to_the_end=True),
     MatterRule("half_closed_at_end", Severity.NOTE, "half-close", half_closed_at_end, to_the_end=True),
+    MatterRule("half_closed_in_use", Severity.NOTE, "half-close", half_closed_in_use, to_the_end=True),
     MatterRule("unfinished", Severity.NOTE, "teardown", unfinished, to_the_end=True),
     MatterRule("reset_after_teardown", Severity.NOTE, "reset", reset_after_teardown),
     MatterRule("reset_ignored", Severity.NOTE, "challenge-ack", reset_ignored),
