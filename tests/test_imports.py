@@ -15,6 +15,9 @@ from inspector import demos
 from inspector.cli.parser import _OWN_HELP, COMMANDS
 from inspector.decode.checksums import Checksum
 from inspector.decode.protocols import ICMP_ERRORS, icmp_name
+from inspector.explain.matters import RULES as MATTER_RULES
+from inspector.explain.matters.matter import Severity
+from inspector.explain.quiz import Ask
 from inspector.explain.reason import Part
 from inspector.explain.rules import FRAME_RULES, RULES
 from inspector.explain.topics import GROUPS, topics
@@ -29,6 +32,7 @@ from inspector.views.header_fields import KNOWN
 from inspector.views.layer_walk import _OWN_WORDS
 from inspector.views.layers import _UNITS
 from inspector.views.phases import Phase
+from inspector.views.report import _CLOSINGS, _OPENINGS
 from inspector.views.table import COLUMNS
 from inspector.views.timeline import Activity
 
@@ -188,6 +192,18 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
         "ladder.closing_{closing}": [f"closing_{closing}" for closing in set(Closing) - NO_TEARDOWN],
         "ladder.verdict_{opening}": ["verdict_refused", "verdict_unanswered"],
         "ladder.verdict_{closing}": [f"verdict_{closing}" for closing in Closing],
+    },
+    "views/quiz.py": {
+        "quiz.ask_{question.ask}": [f"ask_{ask}" for ask in set(Ask) - {Ask.NEXT}],
+        "quiz.ask_{question.ask}_data": [f"ask_{ask}_data" for ask in set(Ask) - {Ask.NEXT}],
+    },
+    "views/report.py": {
+        "report.{matter.rule.name}": [rule.name for rule in MATTER_RULES],
+        "report.{matter.rule.name}_several": [f"{rule.name}_several" for rule in MATTER_RULES],
+        "report.{matter.rule.name}_change": [f"{rule.name}_change" for rule in MATTER_RULES],
+        "report.severity_{severity}": [f"severity_{severity}" for severity in Severity],
+        "report.how_{how}": [f"how_{how}" for how in {*_OPENINGS.values(), *_CLOSINGS.values(), "closed"}],
+        "explain.known_{matter.case.known}": [f"known_{known}" for known in Known],
     },
     "views/stream.py": {"ladder.{name}": ["client", "server"]},
     "views/table.py": {

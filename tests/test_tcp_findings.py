@@ -46,6 +46,11 @@ CASES: dict[str, tuple[str, str, str]] = {
     "next data": (OPEN + ONE, "> A 101 1 100 1000 @101", ""),
     # Copied, overtaken, or sent again
     "the same identification": (OPEN + THREE, "> A 101 1 100 1000 @190 id=12", "duplicated 5"),
+    "the same identification, when a timer may have sent it": (
+        OPEN + THREE,
+        "> A 101 1 100 1000 @400 id=12",
+        "retransmission:timeout 5",
+    ),
     "another identification": (OPEN + THREE, "> A 201 1 100 1000 @390 id=14", "retransmission:tail_loss_probe 6"),
     "another timestamp": (OPEN + ONE, "> A 1 1 100 1000 @400 ts=800/1", "retransmission:tail_loss_probe 4"),
     "no identification, at once": (OPEN + ONE, "> A 1 1 100 1000 @101 ts=500/1", "duplicated 4"),
@@ -92,6 +97,11 @@ CASES: dict[str, tuple[str, str, str]] = {
     # Why it was sent again
     "the last segment, once": (OPEN + THREE, "> A 201 1 100 1000 @380 id=14", "retransmission:tail_loss_probe 6"),
     "the last segment, late": (OPEN + THREE, "> A 201 1 100 1000 @600 id=14", "retransmission:timeout 6"),
+    "the last segment without SACK, sooner than a timer": (
+        OPEN.replace("sp", "") + THREE,
+        "> A 201 1 100 1000 @190 id=14",
+        "retransmission:unknown 6",
+    ),
     "the last segment, a second time": (
         OPEN + THREE + "> A 201 1 100 1000 @380 id=14\n",
         "> A 201 1 100 1000 @700 id=15",

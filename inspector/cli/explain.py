@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from inspector.calls.matching import CallIndex
 from inspector.capture import bundled
 from inspector.cli.common import calls_beside, exit_status, opened_trace
+from inspector.cli.report import run_report
 from inspector.cli.topic_pictures import read_scene
 from inspector.cli.topics import list_topics, show
 from inspector.explain.frame import CapturedFrame
@@ -47,7 +48,7 @@ def _explain_capture(options: argparse.Namespace) -> int:
         near = nearest(options.what)
         key = "explain.no_such_topic" if near else "explain.nothing_of_that_name"
         raise UsageProblem(key, name=options.what, near=", ".join(near)) from None
-    raise UsageProblem("explain.capture_alone", file=options.what)
+    return run_report(options)
 
 
 def explained_packet(trace: Trace, packet: int, file: str, width: int) -> Iterator[Line]:

@@ -66,7 +66,8 @@ def copied(segment: Segment, original: Segment, round_trip_ns: int | None) -> Kn
     times = segment.options.timestamp, original.options.timestamp
     if segment.identification and original.identification:
         alike = segment.identification == original.identification and times[0] == times[1]
-        return Known.SEEN if alike else None
+        soon = segment.time_ns - original.time_ns < _LEAST_TIMEOUT_NS  # later a timer sends
+        return Known.SEEN if alike and soon else None
     if times[0] is not None and times[0] != times[1]:
         return None
     soon_ns = _COPY_NS if round_trip_ns is None else max(round_trip_ns // 2, _COPY_NS)
@@ -129,7 +130,7 @@ def _timer(elapsed_ns: int, own: Direction, peer: Direction) -> Cause:
     if elapsed_ns < rtt_ns:
         return Cause.UNKNOWN
     if not all(can_probe) or elapsed_ns > 2 * rtt_ns + _PROBE_NS:
-        return Cause.TIMEOUT
+        return Cause.TIMEOUT if elapsed_ns >= _LEAST_TIMEOUT_NS else Cause.UNKNOWN
     return Cause.TAIL_LOSS_PROBE
 
 

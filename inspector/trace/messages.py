@@ -50,6 +50,19 @@ class Beyond(NamedTuple):
     cut_off: Message | None = None
 
 
+def cuts_character(data: bytes, offset: int) -> bool:
+    """Whether a character of UTF-8 lies across an offset, with text before it."""
+    if offset >= len(data) or data[offset] & 0xC0 != 0x80:
+        return False
+    start = offset - 1
+    while start > max(offset - 4, 0) and data[start] & 0xC0 == 0x80:
+        start -= 1
+    try:
+        return len(data[start : start + 4].decode("utf-8", "ignore")[:1].encode()) > offset - start
+    except UnicodeDecodeError:
+        return False
+
+
 class MessageStream(NamedTuple):
     """What one side sent: its messages, and the spans of segments, sends and the other side's receives.
 

@@ -25,6 +25,7 @@ from inspector.trace.past import ColumnsPast
 from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
 from inspector.trace.selection import Selection
 from inspector.trace.steady import SteadyReader
+from inspector.trace.troubles import troubles
 
 _SYN = int(Flag.SYN)
 _SLICE = 1 << 13  # rows that are read at a time
@@ -62,6 +63,7 @@ class Trace:
         self._growing.append(self._intake.take(*self._intake.select(batch)))
         self.__dict__.pop("_columns", None)
         self.__dict__.pop("_counts", None)
+        self.__dict__.pop("_sorted", None)
 
     @property
     def columns(self) -> PacketColumns:
@@ -126,8 +128,11 @@ class Trace:
         self._refresh()
         return self._counts.conversations(self._selected(selection), self._addresses, self)
 
-    def rows(self, number: int, payload_limit: int | None = None) -> tuple[list[Row], ConnectionEnd | None]:
-        """All packets of a conversation analysed, and where its connection stands at the end (None if not TCP)."""
+    def rows(
+        self, number: int, payload_limit: int | None = None, most: int | None = None
+    ) -> tuple[list[Row], ConnectionEnd | None]:
+        """All packets of a conversation, or the first ``most``, analysed; and where its connection stands after them
+        (None if not TCP)."""
         self._refresh()
         reader = ConversationReader(self._instances[number], self._addresses, self._intake.quoted)
         rows = [
@@ -137,7 +142,7 @@ class Trace:
                 payload_limit,
                 self.comments.get(values.packet, ""),
             )
-            for values in values_of(self._columns, np.flatnonzero(self._columns.conversation == number))
+            for values in values_of(self._columns, self._rows_of(number)[:most])
         ]
         return rows, reader.end()
 
@@ -215,6 +220,11 @@ class Trace:
                 yield values.side, Piece(start[values.side], data, values.packet)
                 start[values.side] += len(data)
 
+    def troubles(self) -> U32:
+        """By conversation number, how many of its packets show something out of the ordinary in their headers."""
+        self._refresh()
+        return troubles(self._columns, len(self._instances) + 1)
+
     def instance(self, number: int) -> Instance:
         """What the grouping knows of a conversation; raises KeyError when there is none."""
         self._refresh()
@@ -236,6 +246,17 @@ class Trace:
     @property
     def _instances(self) -> dict[int, Instance]:
         return self._intake.grouping.instances
+
+    def _rows_of(self, number: int) -> Rows:
+        """The rows of a conversation, in order."""
+        order, starts = self._sorted
+        return order[starts[number] : starts[number + 1]]
+
+    @cached_property
+    def _sorted(self) -> tuple[Rows, Rows]:
+        numbers = self._columns.conversation
+        order = np.argsort(numbers, kind="stable")
+        return order, np.searchsorted(numbers[order], np.arange(len(self._instances) + 2))
 
     def _tcp_stream(self, rows: npt.NDArray[np.intp], sides: Container[Side]) -> Iterator[tuple[Side, Piece | Gap]]:
         assembler = ConnectionAssembler(sides)

@@ -1,7 +1,7 @@
 """Reasons in words: one packet explained in full, or in short below its row of a ladder."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from inspector.calls.matching import SidedCall
@@ -28,9 +28,12 @@ _BELOW_ROW = "     "
 
 def sentence(reason: Reason) -> str:
     """What it says, in the language spoken."""
-    given = reason.case.parameters.items()
-    words = {name: value if type(value) is int else _worded(value) for name, value in given}  # a count stays a number
-    text = say(f"reasons.{reason.rule.key}", **words)
+    return said(f"reasons.{reason.rule.key}", reason.case.parameters)
+
+
+def said(key: str, parameters: Mapping[str, object]) -> str:
+    """A text with its parameters in the words of the language."""
+    text = say(key, **{name: value if type(value) is int else _worded(value) for name, value in parameters.items()})
     return _SENTENCE_BEGINS.sub(r"\1The ", text)
 
 
@@ -63,7 +66,7 @@ def frame_page(frame: CapturedFrame, reasons: Sequence[Reason], width: int) -> I
     values = frame.values
     protocol = protocol_name(values.network, values.protocol)
     text = say("explain.heading_alone", packet=frame.packet, protocol=protocol, bytes=data_bytes(values.wire_bytes))
-    yield from _indented(text, "head", _INDENT, width)
+    yield from indented(text, "head", _INDENT, width)
     yield from _answers(reasons, width)
 
 
@@ -71,8 +74,8 @@ def _answers(reasons: Sequence[Reason], width: int) -> Iterator[Line]:
     for part, own in groupby(reasons, key=lambda reason: reason.rule.part):
         yield line_of(rule(say(f"explain.part_{part}"), "", width))
         for reason in own:
-            yield from _indented(f"· {sentence(reason)}", "", "  ", width)
-            yield from _indented(evidence(reason), "legend", "    ", width, first="    ")
+            yield from indented(f"· {sentence(reason)}", "", "  ", width)
+            yield from indented(evidence(reason), "legend", "    ", width, first="    ")
     if not reasons:
         yield line_of([Span(say("explain.nothing_known"), "legend")])
 
@@ -102,11 +105,13 @@ def _heading(scene: Scene, packet: int, width: int) -> Iterator[Line]:
         destination=ends[row.side.other],
         bytes=data_bytes(row.frame_bytes),
     )
-    yield from _indented(text, "head", _INDENT, width)
+    yield from indented(text, "head", _INDENT, width)
 
 
-def _indented(text: str, style: str, indent: str, width: int, *, first: str = "") -> Iterator[Line]:
-    for at, words in enumerate(wrapped(text.split(" "), min(width, _WIDEST) - len(indent), " ")):
+def indented(text: str, style: str, indent: str, width: int, *, first: str = "") -> Iterator[Line]:
+    """Text wrapped to the width; ``first`` stands before its first line, ``indent`` before the others."""
+    room = min(width, _WIDEST) - len(indent)
+    for at, words in enumerate(wrapped(text.split(" "), room, " ")):
         yield line_of([Span(indent if at else first), Span(words, style)])
 
 

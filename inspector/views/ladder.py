@@ -168,6 +168,11 @@ def legend(width: int) -> Iterator[Line]:
         yield line_of([Span(text, "legend")])
 
 
+def head_lines(conversation: Conversation, end: ConnectionEnd | None, width: int) -> list[Line]:
+    """Who talks to whom, how much, how long, how it ended: the head of a ladder alone."""
+    return _Drawing(conversation, LadderOptions(width=width)).head(end)
+
+
 class Ladder:
     """The ladder of one conversation under way: ``head`` at its first packet, ``feed`` for each row, ``finish``."""
 

@@ -6,7 +6,7 @@ from itertools import islice
 
 from inspector.framing.framer import FramingError, Message
 from inspector.text import say
-from inspector.trace.messages import MessageStream, Span, touching
+from inspector.trace.messages import MessageStream, Span, cuts_character, touching
 from inspector.views.quantities import count
 
 _MOST_OF_A_KIND = 5
@@ -102,7 +102,7 @@ def _truncated(stream: MessageStream) -> Iterator[str]:
 
 def _cut_characters(stream: MessageStream) -> Iterator[str]:
     for span in stream.receives:
-        if _cuts_character(stream.data, span.end):
+        if cuts_character(stream.data, span.end):
             size = count(span.end - span.start)
             yield say("messages.receive_cuts_character", bytes=size, offset=count(span.end))
 
@@ -137,16 +137,3 @@ def _numbers(stream: MessageStream, span: Span) -> range:
     """Numbers of the messages that have bytes in a span."""
     found = touching(stream.messages, span.start, span.end)
     return range(found.start + 1, found.stop + 1)
-
-
-def _cuts_character(data: bytes, offset: int) -> bool:
-    """Whether a character of UTF-8 lies across an offset, with text before it."""
-    if offset >= len(data) or data[offset] & 0xC0 != 0x80:
-        return False
-    start = offset - 1
-    while start > max(offset - 4, 0) and data[start] & 0xC0 == 0x80:
-        start -= 1
-    try:
-        return len(data[start : start + 4].decode("utf-8", "ignore")[:1].encode()) > offset - start
-    except UnicodeDecodeError:
-        return False

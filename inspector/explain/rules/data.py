@@ -9,7 +9,7 @@ from inspector.explain.scene import FIN, PSH, RST, SYN, URG, Moment
 from inspector.tcp.findings import Kind
 from inspector.tcp.states import Known
 
-_DELAYED_NS = 20_000_000  # Linux holds an ACK back for 40 ms (TCP_DELACK_MIN, net/tcp.h), others up to 500
+DELAYED_NS = 20_000_000  # Linux holds an ACK back for 40 ms (TCP_DELACK_MIN, net/tcp.h), others up to 500
 _HELD_BACK_MOST_NS = 510_000_000  # RFC 9293 section 3.8.6.3: less than 0.5 s
 _AT_ONCE_NS = 1_000_000
 _WAITED_NS = 5_000_000
@@ -82,7 +82,7 @@ def nagle(m: Moment) -> Iterator[Case]:
     if not is_new_data(m) or released is None or not _is_small(m) or not released.covers:
         return
     earlier = released.covers_data
-    if not earlier or m.since(released) > _AT_ONCE_NS or _was_stopped(earlier[-1], released):
+    if not earlier or m.since(released) > _AT_ONCE_NS or not _had_room(m, released):
         return
     for each in m.sends[:1]:
         waited_ns = m.row.time_ns - each.call.enter_ns
@@ -91,25 +91,26 @@ def nagle(m: Moment) -> Iterator[Case]:
             yield Case(parameters, (released.row.packet, earlier[-1].row.packet), (each,), Known.INFERRED)
 
 
+def _had_room(m: Moment, released: Moment) -> bool:
+    """Whether the receiver's window was no reason to wait for this ACK."""
+    if m.last_own is not None and m.last_own.finding(Kind.WINDOW_FULL):
+        return False
+    offered = next((each.report for each in released.before(released.side) if each.report is not None), None)
+    return offered is None or offered.scaled_window is None or offered.scaled_window >= m.row.payload_bytes
+
+
 def nagle_or_idle(m: Moment) -> Iterator[Case]:
     """The same without the calls: Nagle, or a program that only now wrote."""
     released = m.last_peer
     if not is_new_data(m) or m.sends or released is None or not _is_small(m) or not released.is_pure_ack:
         return
     waiting = released.covers_data
-    if not waiting or not _is_small(waiting[-1]) or _was_stopped(waiting[-1], released):
+    if not waiting or not _is_small(waiting[-1]) or not _had_room(m, released):
         return
     waited_ns = released.since(waiting[-1])
-    if m.since(released) < _AT_ONCE_NS and _DELAYED_NS < waited_ns - released.fastest_ns < _HELD_BACK_MOST_NS:
+    if m.since(released) < _AT_ONCE_NS and DELAYED_NS < waited_ns - released.fastest_ns < _HELD_BACK_MOST_NS:
         parameters = {"side": m.side, "ack": released.row.packet, "time": Duration(waited_ns)}
         yield Case(parameters, (waiting[-1].row.packet, released.row.packet), known=Known.INFERRED)
-
-
-def _was_stopped(sent: Moment, released: Moment) -> bool:
-    """Whether the window, not Nagle, kept the sender from sending on."""
-    before = released.last_own
-    closed = before is not None and before.report is not None and not before.segment.window
-    return closed or sent.finding(Kind.WINDOW_FULL) is not None
 
 
 def _is_small(m: Moment) -> bool:
@@ -231,7 +232,7 @@ def _late(m: Moment) -> tuple[Moment | None, int]:
     """The latest segment that a pure ACK covers, when it comes that much later than the fastest answer."""
     covered = [each for each in m.covers if not each.flags & SYN and not each.is_resent]
     late_ns = m.since(covered[-1]) - m.fastest_ns if covered and m.is_pure_ack else 0
-    return (covered[-1], late_ns) if _DELAYED_NS < late_ns < _HELD_BACK_MOST_NS else (None, 0)
+    return (covered[-1], late_ns) if DELAYED_NS < late_ns < _HELD_BACK_MOST_NS else (None, 0)
 
 
 def _last_data(m: Moment) -> Moment | None:
