@@ -35,6 +35,8 @@ _LINK_TYPE_OF_LAYER = {"Ether": LINKTYPE_ETHERNET, "Loopback": LINKTYPE_NULL}
 class MessageReader:
     """recvmsg on a packet socket: the kernel's integer timestamps, checksum and VLAN notes come along (auxdata)."""
 
+    rest_ms = 0  # the kernel has less room for these
+
     def __init__(self, packet_socket: socket.socket) -> None:
         self._socket = packet_socket
         self._link = link_of(packet_socket)
@@ -128,6 +130,8 @@ class ScapyReader:
 
     Frames come one by one through scapy with its float timestamps; what the kernel dropped is not known.
     """
+
+    rest_ms = 0
 
     def __init__(self, scapy_socket: Any) -> None:
         self._socket = scapy_socket

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from inspector.capture.batch import FrameBatch
+from inspector.capture.batch import U32, FrameBatch
 from inspector.decode.addresses import AddressTable
 from inspector.decode.columns import Mark, PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
@@ -27,6 +26,8 @@ _KEPT_CLOSED = 1_000  # closed ones that still wait for late segments
 _KEPT_PASSED_OVER = 20_000  # whose packets may still come
 _LATE_NS = 300_000_000
 _VERY_LATE_NS = 1_000_000_000
+_FLOOD = 15_000  # packets that come at once and take longer than that to show
+_MUCH_OF_IT = 10  # a conversation has that share of them
 _FRAME_OVERHEAD = 100  # bytes that Python needs beside a frame's own
 _CHECKSUM_NOT_READY = int(Mark.CHECKSUM_NOT_READY)
 _OVER = (TcpState.CLOSED, TcpState.TIME_WAIT)
@@ -128,7 +129,10 @@ class LiveTrace:
         """Read the selected rows of the batch that was decoded last."""
         first_packet = self.taken + 1
         taken = self._intake.take(columns, rows)
-        read = np.flatnonzero(~self._count_passed_over(taken))
+        read = self._count_passed_over(taken, np.arange(len(taken)))
+        if self._lateness_ns is not None and len(read) > _FLOOD:
+            self._leave_largest(taken.conversation[read])
+            read = self._count_passed_over(taken, read)
         offsets = batch.offset[rows[read]].tolist()
         for offset, values in zip(offsets, values_of(taken, read, first_packet), strict=True):
             if values.conversation and self._passes_over(values):
@@ -149,12 +153,19 @@ class LiveTrace:
         rows = [*self._summaries, *((one.summary(), one.reader.end()) for one in kept)]
         return sorted(rows, key=lambda row: row[0].number)
 
-    def _count_passed_over(self, taken: PacketColumns) -> npt.NDArray[np.bool_]:
-        """Which rows are of conversations that were passed over before; they are counted."""
-        passed: npt.NDArray[np.bool_] = np.isin(taken.conversation, np.fromiter(self._passed_over, np.uint32))
+    def _count_passed_over(self, taken: PacketColumns, rows: Rows) -> Rows:
+        """Count the rows of conversations that were passed over; returns the others."""
+        passed = np.isin(taken.conversation[rows], np.fromiter(self._passed_over, np.uint32))
         self.passed_over.packets += int(passed.sum())
-        self.passed_over.payload_bytes += int(taken.payload_bytes[passed].sum())
-        return passed
+        self.passed_over.payload_bytes += int(taken.payload_bytes[rows[passed]].sum())
+        return rows[~passed]
+
+    def _leave_largest(self, conversations: U32) -> None:
+        """Pass over what the reader would be very late with once it had come so far: the sooner, the less is torn."""
+        numbers, packets = np.unique(conversations, return_counts=True)
+        for number in numbers[packets * _MUCH_OF_IT > len(conversations)].tolist():
+            if number:
+                self._pass_over(number)
 
     def _passes_over(self, values: PacketValues) -> bool:
         """Whether a conversation is, or is from here on, only counted: a new one when the reader is late, one that is
@@ -166,13 +177,17 @@ class LiveTrace:
             shown = number in self._open or number in self._closed
             if self._lateness_ns(values.time_ns) < (_VERY_LATE_NS if shown else _LATE_NS):
                 return False
-            if shown:
-                self._sum_up((self._open if number in self._open else self._closed).pop(number))
-            self._passed_over[number] = None
-            self.passed_over.conversations += 1
+            self._pass_over(number)
         self.passed_over.packets += 1
         self.passed_over.payload_bytes += values.payload_bytes
         return True
+
+    def _pass_over(self, number: int) -> None:
+        conversation = self._open.pop(number, None) or self._closed.pop(number, None)
+        if conversation is not None:
+            self._sum_up(conversation)
+        self._passed_over[number] = None
+        self.passed_over.conversations += 1
 
     def _arrival(self, values: PacketValues, frame: bytes) -> Arrival:
         number = values.conversation
