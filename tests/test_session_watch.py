@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import ioctl
@@ -322,6 +323,29 @@ def test_what_the_kernel_dropped_is_counted() -> None:
     assert dropped > 0
     assert captured + dropped == 1_500
     assert status == 0
+
+
+@in_private_network
+def test_a_flood_is_saved_and_counted_and_what_comes_beside_it_is_shown(tmp_path: Path) -> None:
+    written = tmp_path / "flood.pcap"
+    many, words = 60_000, ("--json", "--write", str(written))
+    with Watch(*words) as watch, udp_pair() as (sender, _), udp_pair(PORT + 1) as (other, _):
+        watch.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, watch.process.pid, os.WSTOPPED)
+        for _ in range(many):
+            sender.send(b"flood")
+        watch.process.send_signal(signal.SIGCONT)
+        while written.stat().st_size < 24 + many * (16 + 42 + 5):
+            time.sleep(0.01)
+        other.send(b"beside it")
+        assert watch.next_packet()["packet"] == many + 1
+        shown, told, status = watch.end()
+    assert shown == []
+    assert counts(told) == (many + 1, 1, 0)
+    assert "only counted" in told[0]
+    assert status == 0
+    with inspector.read(str(written)) as trace:
+        assert [(each.server.port, each.packets) for each in trace.conversations()] == [(PORT, many), (PORT + 1, 1)]
 
 
 @in_private_network

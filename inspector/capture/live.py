@@ -38,6 +38,10 @@ class FrameReader(Protocol):
         """What has come, valid until the next call; None when nothing has; OSError when the interface goes away."""
         ...
 
+    def waiting(self) -> int:
+        """How many frames are known to have come that were not yet read."""
+        ...
+
     def has_delivered(self, frames: int) -> bool:
         """Whether that many frames, counted as the kernel counts, have been read."""
         ...
@@ -123,6 +127,10 @@ class LiveCapture:
         self._stopping = True
         with contextlib.suppress(OSError):
             os.write(self._wake_write, b"\0")
+
+    def waiting(self) -> int:
+        """How many frames are known to wait for ``batches``."""
+        return self._reader.waiting()
 
     def statistics(self) -> Statistics:
         """What the kernel counted since the capture began; zeros where there is no such count."""

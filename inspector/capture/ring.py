@@ -3,11 +3,11 @@
 Layouts are struct tpacket_block_desc, tpacket3_hdr and sockaddr_ll of linux/if_packet.h.
 """
 
-import contextlib
 import mmap
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -28,12 +28,12 @@ _TPACKET_V3 = 2
 _BLOCK_BYTES = 256 * 1024
 _BLOCK_COUNTS = (256, 64, 16)  # 64 MiB; less where the kernel has not that much
 _FRAME_SLOT_BYTES = 2048  # must divide the block; a V3 ring packs frames of any size
-_AT_ONCE = 16  # that share of the ring is read at a time: what is lent the kernel cannot fill
+_AT_ONCE = 16  # that share of the ring is read at a time
 _GATHERED = 8  # that share of the ring may fill before it is read again
 _LONGEST_REST_MS = 30
 
 _BLOCK_STATUS_OFFSET = 8
-_BLOCK_HEADER = struct.Struct("=8xIII")  # block_status, num_pkts, offset_to_first_pkt
+_BLOCK_HEADER = struct.Struct("=8xIIII")  # block_status, num_pkts, offset_to_first_pkt, blk_len
 _OWNER = struct.Struct("=I")
 _KERNEL_OWNS, _USER_OWNS, _TIMED_OUT = 0, 1, 1 << 5
 
@@ -56,6 +56,7 @@ _FRAME_HEADER = np.dtype(
         ("address_bytes", np.uint8),
     ]
 )
+_HEADER_BYTES = _FRAME_HEADER.itemsize
 
 
 class _Block(NamedTuple):
@@ -64,6 +65,7 @@ class _Block(NamedTuple):
     status: int
     frames: int
     first: int  # where its first frame begins
+    used_bytes: int
 
 
 class Ring:
@@ -80,39 +82,46 @@ class Ring:
         self._map = mmap.mmap(packet_socket.fileno(), self._blocks * _BLOCK_BYTES)
         self._memory = memoryview(self._map)
         self._block = 0
-        self._lent: memoryview | None = None  # the blocks that were read and are not yet given back
+        self._copy = memoryview(bytearray(self._blocks // _AT_ONCE * _BLOCK_BYTES + _HEADER_BYTES))
         self._delivered = 0
 
     def read(self) -> FrameBatch | None:
-        """The next blocks as a batch, valid until the next call; None when the kernel has not filled one yet."""
-        if self._lent is not None:
-            self._give_back(self._lent)
-        blocks = list(self._handed_out())
+        """The next blocks as a batch, valid until the next call; None when the kernel has not filled one yet.
+
+        They are copied as a whole: what another processor has written is had many times faster one byte after the other
+        than here and there, and the kernel has its blocks back at once.
+        """
+        blocks = list(islice(self._handed_out(), self._blocks // _AT_ONCE))
         if not blocks:
             return None
-        start = self._block * _BLOCK_BYTES
-        self._lent = self._memory[start : start + len(blocks) * _BLOCK_BYTES]
+        ends = np.cumsum([block.used_bytes for block in blocks]).tolist()
+        starts = [0, *ends[:-1]]
+        for block, start, end in zip(blocks, starts, ends, strict=True):
+            self._take(block, self._copy[start:end])
         self._delivered += sum([block.frames for block in blocks])
-        frames = _frames_of_blocks(self._lent, blocks)
+        memory = self._copy[: ends[-1] + _HEADER_BYTES]
+        frames = _frames_of_blocks(memory, blocks, starts)
         self.rest_ms = self._rest_ms(blocks, frames.time_ns)
-        return frame_batch(frames, self._lent, self._link)
+        return frame_batch(frames, memory, self._link)
+
+    def waiting(self) -> int:
+        """How many frames are in blocks that the kernel has filled."""
+        return sum([block.frames for block in self._handed_out()])
 
     def has_delivered(self, frames: int) -> bool:
         """Whether that many frames were read since the ring was made; less while the kernel still fills a block."""
         return self._delivered >= frames
 
     def close(self) -> None:
-        """Unmap the ring; where somebody still has a view of a block, its memory goes when the view goes."""
-        with contextlib.suppress(BufferError):
-            if self._lent is not None:
-                self._lent.release()
-            self._memory.release()
-            self._map.close()
+        """Unmap the ring."""
+        self._memory.release()
+        self._map.close()
 
     def _handed_out(self) -> Iterator[_Block]:
-        """The blocks that are next; those beyond the end of the ring's memory are read another time."""
-        for number in range(self._block, min(self._block + self._blocks // _AT_ONCE, self._blocks)):
-            block = _Block(*_BLOCK_HEADER.unpack_from(self._memory, number * _BLOCK_BYTES))
+        """The blocks that are next, as many as the kernel has filled."""
+        for ahead in range(self._blocks):
+            start = (self._block + ahead) % self._blocks * _BLOCK_BYTES
+            block = _Block(*_BLOCK_HEADER.unpack_from(self._memory, start))
             if not block.status & _USER_OWNS:
                 return
             yield block
@@ -124,14 +133,12 @@ class Ring:
         block_ns = int(time_ns[-1] - time_ns[0]) // len(blocks)
         return max(0, min(_LONGEST_REST_MS, block_ns * (self._blocks // _GATHERED) // 1_000_000))
 
-    def _give_back(self, lent: memoryview) -> None:
-        blocks = len(lent) // _BLOCK_BYTES
-        for number in range(blocks):
-            _OWNER.pack_into(lent, number * _BLOCK_BYTES + _BLOCK_STATUS_OFFSET, _KERNEL_OWNS)
-        with contextlib.suppress(BufferError):  # numpy still looks at it
-            lent.release()
-        self._block = (self._block + blocks) % self._blocks
-        self._lent = None
+    def _take(self, block: _Block, copy: memoryview) -> None:
+        """Copy the next block and give it back."""
+        start = self._block * _BLOCK_BYTES
+        copy[:] = self._memory[start : start + block.used_bytes]
+        _OWNER.pack_into(self._memory, start + _BLOCK_STATUS_OFFSET, _KERNEL_OWNS)
+        self._block = (self._block + 1) % self._blocks
 
 
 def _request(packet_socket: socket.socket) -> int:
@@ -151,15 +158,15 @@ def _request(packet_socket: socket.socket) -> int:
     raise refusal
 
 
-def _frames_of_blocks(memory: memoryview, blocks: Sequence[_Block]) -> KernelFrames:
-    """The columns of the frames of blocks that lie one after the other."""
-    starts = range(0, len(memory), _BLOCK_BYTES)
+def _frames_of_blocks(memory: memoryview, blocks: Sequence[_Block], starts: Sequence[int]) -> KernelFrames:
+    """The columns of the frames of blocks that begin there."""
     chains = [
-        start + _chain(memory[start : start + _BLOCK_BYTES], block.frames, block.first)
-        for start, block in zip(starts, blocks, strict=True)
+        start + _chain(memory[start : start + block.used_bytes], block.frames, block.first)
+        for block, start in zip(blocks, starts, strict=True)
     ]
     chain = np.concatenate(chains)
-    header = np.ndarray(len(memory) - _FRAME_HEADER.itemsize, _FRAME_HEADER, memory, strides=(1,))[chain]
+    windows = np.ndarray(len(memory) - _HEADER_BYTES + 1, f"V{_HEADER_BYTES}", memory, strides=(1,))
+    header = windows[chain].view(_FRAME_HEADER)  # numpy would gather a header field by field, and bytes as a whole
     return KernelFrames(
         offset=chain + header["frame_offset"],
         captured_bytes=header["captured_bytes"],

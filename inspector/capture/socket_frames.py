@@ -71,6 +71,10 @@ class MessageReader:
         self._delivered += len(rows)
         return frame_batch(frames_from_rows(rows), self._buffer, self._link)
 
+    def waiting(self) -> int:
+        """The kernel does not tell."""
+        return 0
+
     def has_delivered(self, frames: int) -> bool:
         """Whether that many frames were read since the reader was made."""
         return self._delivered >= frames
@@ -145,6 +149,10 @@ class ScapyReader:
         link = Link(_LINK_TYPE_OF_LAYER.get(layer.__name__, LINKTYPE_RAW), is_loopback=False)
         row = (0, len(data), len(data), int(seconds * 1e9), 0, 0, 0, 0)
         return frame_batch(frames_from_rows([row]), memoryview(data), link)
+
+    def waiting(self) -> int:
+        """The kernel does not tell."""
+        return 0
 
     def has_delivered(self, frames: int) -> bool:
         """Always: what ``read`` does not give is not there."""

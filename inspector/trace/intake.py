@@ -58,6 +58,12 @@ class Intake:
         self.grouping.assign(taken, first_packet, self.quoted, tunnels)
         return taken
 
+    def skip(self, seen: int, taken: int) -> None:
+        """Number packets that need not be decoded, and those of them that the selection takes."""
+        self.decoder.packets += seen
+        self.seen += seen
+        self.taken += taken
+
     def forget(self) -> None:
         """Let go what was kept of packets that have been read."""
         self.quoted.clear()
