@@ -7,7 +7,7 @@ from itertools import count, cycle
 from pathlib import Path
 
 import pytest
-from decode_building import ICMP, UDP, Frame, batch_of, icmp, ipv4, tcp, udp
+from decode_building import ICMP, UDP, Frame, batch_of, icmp, ipv4, ipv6, tcp, udp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trace_building import part_of
@@ -219,19 +219,19 @@ def test_a_conversation_stays_until_the_end_of_the_batch_that_has_its_packets(mo
     assert [conversation.packets for conversation, _ in live.conversations()] == [4] + [2] * 8
 
 
-def test_of_the_frames_the_latest_64_mib_are_kept() -> None:
+def test_of_the_frames_the_latest_4_mib_are_kept() -> None:
     live, payload = LiveTrace(), bytes(60_000)
     feed(live, [Frame(ipv4(udp(number.to_bytes(4, "big") + payload), UDP)) for number in range(1_500)])
     kept = [packet for packet in range(1, 1_501) if live.frame(packet)]
     assert kept == list(range(kept[0], 1_501))
-    assert KEPT_FRAME_BYTES == 16 << 20
+    assert KEPT_FRAME_BYTES == 4 << 20
     assert KEPT_FRAME_BYTES - 2 * len(payload) < sum(len(live.frame(packet)) for packet in kept) <= KEPT_FRAME_BYTES
     assert live.frame(1_500)[28:32] == (1_499).to_bytes(4, "big")
     assert live.frame(0) == live.frame(1) == live.frame(1_501) == b""
 
 
 def flood() -> Iterator[Frame]:
-    """Traffic that never meets itself again: connections, datagrams, errors about them, fragments."""
+    """Traffic that never meets itself again: connections, datagrams, errors about them, fragments, IPv6."""
     for number in count():
         client, server = host(number), "11.0.0.1"
         datagram = ipv4(udp(b"asked", destination_port=1 + number % 60_000), UDP, source=client, destination=server)
@@ -241,6 +241,7 @@ def flood() -> Iterator[Frame]:
         yield Frame(datagram)
         yield Frame(ipv4(error, ICMP, source=server, destination=client))
         yield Frame(part)
+        yield Frame(ipv6(udp(b"asked"), UDP, source=f"fd00::{number >> 16:x}:{number & 0xFFFF:x}"))
 
 
 @pytest.fixture
@@ -250,12 +251,27 @@ def traced_memory() -> Iterator[None]:
     tracemalloc.stop()
 
 
+def test_addresses_that_come_again_are_told_right_after_others_were_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "_KEPT_ADDRESSES", 10)
+    monkeypatch.setattr(live_module, "_KEPT_OPEN", 5)
+    live, told = LiveTrace(), []
+    sources = [f"fd00::{1 + number % (3 if number % 2 else 200):x}" for number in range(600)]
+    for source in sources:
+        batch = batch_of([Frame(ipv6(udp(b"asked"), UDP, source=source))])
+        told += [arrival.record.source for arrival in live.feed(batch, *live.select(batch))]
+    assert told == [f"[{source}]:40000" for source in sources]
+    assert len(live._intake.decoder.addresses) < 20
+    clients = {conversation.client.address for conversation, _ in live.conversations()}
+    assert clients == set(sources)
+
+
 @pytest.mark.usefixtures("traced_memory")
 def test_memory_does_not_grow_with_the_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "KEPT_SUMMARIES", 100)
     monkeypatch.setattr(live_module, "_KEPT_CLOSED", 100)
     monkeypatch.setattr(live_module, "_KEPT_OPEN", 100)
     monkeypatch.setattr(live_module, "KEPT_FRAME_BYTES", 10_000)
+    monkeypatch.setattr(live_module, "_KEPT_ADDRESSES", 100)
     monkeypatch.setattr("inspector.trace.reader._NAMES_KEPT", 100)
     monkeypatch.setattr("inspector.decode.addresses._TEXTS_KEPT", 100)
     monkeypatch.setattr("inspector.decode.fast._FRAGMENTED_DATAGRAMS_KEPT", 100)

@@ -88,8 +88,7 @@ class Ring:
     def read(self) -> FrameBatch | None:
         """The next blocks as a batch, valid until the next call; None when the kernel has not filled one yet.
 
-        They are copied as a whole: what another processor has written is had many times faster one byte after the other
-        than here and there, and the kernel has its blocks back at once.
+        They are copied, so that the kernel has its blocks back before anybody looks at a frame.
         """
         blocks = list(islice(self._handed_out(), self._blocks // _AT_ONCE))
         if not blocks:

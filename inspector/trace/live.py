@@ -19,16 +19,17 @@ from inspector.trace.passed_over import Part, PassedOver, Totals
 from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
 from inspector.trace.selection import Selection
 
-KEPT_FRAME_BYTES = 16 << 20
+KEPT_FRAME_BYTES = 4 << 20
 KEPT_SUMMARIES = 10_000
 _KEPT_OPEN = 20_000  # conversations that are still open; beyond it the one idle for longest is summed up
 _KEPT_CLOSED = 1_000  # closed ones that still wait for late segments
+_KEPT_ADDRESSES = 50_000  # of IPv6; beyond it those of conversations that are not kept go
 _LATE_NS = 300_000_000
 _VERY_LATE_NS = 1_000_000_000
 _FLOOD = 15_000  # packets that wait and take longer than that to show
 _MUCH_OF_IT = 10  # a conversation has that share of them
 _STEP = 256  # packets that are read before it is asked again how many wait
-_FRAME_OVERHEAD = 100  # bytes that Python needs beside a frame's own
+_FRAME_OVERHEAD = 200  # bytes that Python needs beside a frame's own
 _CHECKSUM_NOT_READY = int(Mark.CHECKSUM_NOT_READY)
 _OVER = (TcpState.CLOSED, TcpState.TIME_WAIT)
 
@@ -102,6 +103,7 @@ class LiveTrace:
         self._summaries: deque[tuple[Conversation, ConnectionEnd | None]] = deque()
         self._frames: OrderedDict[int, bytes] = OrderedDict()
         self._frame_bytes = 0
+        self._kept_addresses = _KEPT_ADDRESSES
 
     @property
     def captured(self) -> int:
@@ -247,6 +249,10 @@ class LiveTrace:
                 self._intake.grouping.forget(conversation.instance)
                 self._sum_up(conversation)
         self._passed_over.let_go()
+        if len(self._intake.decoder.addresses) > self._kept_addresses:
+            self._intake.forget_addresses()
+            self._recorder.forget()
+            self._kept_addresses = max(_KEPT_ADDRESSES, 2 * len(self._intake.decoder.addresses))
 
     def _sum_up(self, conversation: LiveConversation) -> None:
         self._summaries.append((conversation.summary(), conversation.reader.end()))
