@@ -37,19 +37,23 @@ def ends_of(columns: PacketColumns, rows: Rows) -> dict[int, ConnectionEnd]:
     """
     rows = deciding_rows(columns, rows)
     read: dict[bytes, _Read] = {}
-    ends: dict[int, ConnectionEnd] = {}
-    for number, own, pattern in _patterns(columns, rows):
+    found: list[tuple[int, _Read]] = []
+    handshakes: list[tuple[int, int]] = []  # of those that have one, the places of its SYN and ACK in ``rows``
+    for number, start, stop, pattern in _patterns(columns, rows):
         known = read.get(pattern)
         if known is None:
-            known = _read(columns, own)
+            known = _read(columns, rows[start:stop])
             if pattern:
                 read[pattern] = known
-        states, outcome, handshake = known
-        if handshake is not None:
-            syn_ns, ack_ns = columns.time_ns[own[list(handshake)]].tolist()
-            outcome = outcome._replace(handshake_rtt_ns=ack_ns - syn_ns)
-        ends[number] = ConnectionEnd(*states, outcome)
-    return ends
+        found.append((number, known))
+        if known[2] is not None:
+            handshakes.append((start + known[2][0], start + known[2][1]))
+    syn_ns, ack_ns = columns.time_ns[rows[np.array(handshakes, np.int64).reshape(-1, 2)]].T
+    rtts_ns = iter((ack_ns - syn_ns).tolist())
+    return {
+        number: ConnectionEnd(*states, outcome if handshake is None else Outcome(*outcome[:-1], next(rtts_ns)))
+        for number, (states, outcome, handshake) in found
+    }
 
 
 def _read(columns: PacketColumns, rows: Rows) -> _Read:
@@ -62,8 +66,9 @@ def _read(columns: PacketColumns, rows: Rows) -> _Read:
     return tracker.ends(), outcome, course.handshake_ns
 
 
-def _patterns(columns: PacketColumns, rows: Rows) -> Iterator[tuple[int, Rows, bytes]]:
-    """Each conversation's number, its rows, and what is the same for all that are read the same; b"" for none."""
+def _patterns(columns: PacketColumns, rows: Rows) -> Iterator[tuple[int, int, int, bytes]]:
+    """Each conversation's number, where its rows start and stop, and what is the same for all that are read the same;
+    b"" for none."""
     if not len(rows):
         return
     conversation = columns.conversation[rows]
@@ -83,7 +88,7 @@ def _patterns(columns: PacketColumns, rows: Rows) -> Iterator[tuple[int, Rows, b
     data, row_bytes = table.tobytes(), table.itemsize * table.shape[1]
     bounds = zip(conversation[starts].tolist(), starts.tolist(), stops.tolist(), unordered.tolist(), strict=True)
     for number, start, stop, has_no_order in bounds:
-        yield number, rows[start:stop], b"" if has_no_order else data[start * row_bytes : stop * row_bytes]
+        yield number, start, stop, b"" if has_no_order else data[start * row_bytes : stop * row_bytes]
 
 
 def _places(

@@ -125,10 +125,13 @@ def _chosen(entries: Sequence[TableEntry], width: int) -> tuple[list[Column], li
     chosen: dict[str, list[str]] = {}
     widths: dict[str, int] = {}
     for column in sorted(COLUMNS, key=lambda column: column.rank):
+        title = cells(say(f"table.{column.name}"))
+        if column.rank and sum(widths.values()) + title > width:
+            continue
         texts = [column.cell(entry, first_ns) for entry in entries]
         if column.rank and not any(texts):
             continue
-        needed = _GAP + max(cells(say(f"table.{column.name}")), max(map(len, texts), default=0))
+        needed = _GAP + max(title, max(map(len, texts), default=0))
         if column.rank and sum(widths.values()) + needed - _GAP > width:
             continue
         chosen[column.name], widths[column.name] = texts, needed
