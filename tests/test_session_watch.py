@@ -3,14 +3,17 @@
 These tests have a network of their own, so that nothing but their own packets pass.
 """
 
+import functools
 import json
 import os
+import pty
 import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -307,6 +310,30 @@ def test_a_reader_who_leaves_ends_it_quietly(tmp_path: Path) -> None:
         assert watch.process.returncode == 0
         assert watch.told.read() == ""
     assert frames_in(written) >= 2
+
+
+@in_private_network
+def test_a_terminal_that_is_closed_ends_it_with_a_complete_file(tmp_path: Path) -> None:
+    written = tmp_path / "hung-up.pcap"
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "inspector", "watch", "--write", str(written)]
+    login = functools.partial(ioctl, 0, termios.TIOCSCTTY, 0)  # its controlling terminal, in a session of its own
+    with (
+        udp_pair() as (sender, _),
+        subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=login
+        ) as watch,
+    ):
+        os.close(theirs)
+        shown = b""
+        while b"watching" not in shown:
+            shown += os.read(ours, 10_000)
+        sender.send(b"seen")
+        while b"seen" not in shown:
+            shown += os.read(ours, 10_000)
+        os.close(ours)
+        assert watch.wait(timeout=30) >= 0
+    assert frames_in(written) == 1
 
 
 @in_private_network

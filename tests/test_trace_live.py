@@ -21,6 +21,7 @@ from inspector.trace import live as live_module
 from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
 from inspector.trace.live import KEPT_FRAME_BYTES, KEPT_SUMMARIES, Arrival, LiveTrace
 from inspector.trace.trace import Trace
+from inspector.views.ladder import Ladder, LadderOptions
 
 CAPTURES = Path(__file__).parents[2] / "shared" / "captures" / "captures"
 LARGEST_BYTES = 100_000
@@ -228,6 +229,35 @@ def test_of_the_frames_the_latest_4_mib_are_kept() -> None:
     assert KEPT_FRAME_BYTES - 2 * len(payload) < sum(len(live.frame(packet)) for packet in kept) <= KEPT_FRAME_BYTES
     assert live.frame(1_500)[28:32] == (1_499).to_bytes(4, "big")
     assert live.frame(0) == live.frame(1) == live.frame(1_501) == b""
+
+
+def test_ten_thousand_conversations_at_once_are_all_kept_apart() -> None:
+    live, many = LiveTrace(), 10_000
+    opened, ended = zip(*map(connection, range(many)), strict=True)
+    feed(live, [*opened, *ended])
+    listed = [conversation for conversation, _ in live.conversations()]
+    assert [(each.number, each.client.address) for each in listed] == [
+        (1 + number, host(number)) for number in range(many)
+    ]
+    assert {(each.packets_to_server, each.packets_to_client) for each in listed} == {(1, 1)}
+
+
+def test_a_clock_that_is_set_back_is_no_lateness_and_no_disorder() -> None:
+    now_ns = 1_000_000_000_000
+    live = LiveTrace(lateness_ns=lambda time_ns: now_ns - time_ns, waiting=lambda: 0)
+    rows = []
+    for at_ns, frame in zip((now_ns, now_ns - 3_600 * 10**9), connection(1), strict=True):
+        batch = batch_of([frame])
+        batch.time_ns[:] = now_ns = at_ns
+        rows += [arrival.row for arrival in live.feed(batch, *live.select(batch))]
+    assert [row.packet for row in rows] == [1, 2]
+    [(conversation, end)] = live.conversations()
+    assert (conversation.packets, conversation.start_ns, conversation.end_ns) == (2, now_ns, 1_000_000_000_000)
+    assert end is not None
+    assert end.outcome.opening == "refused"
+    ladder = Ladder(LadderOptions(width=100))
+    lines = [*ladder.head(conversation), *(line for row in rows for line in ladder.feed(row))]
+    assert any("RST" in line.text for line in lines)
 
 
 def flood() -> Iterator[Frame]:
