@@ -25,6 +25,7 @@ from inspector.trace.reader import segments_of
 _TELLING = int(Flag.FIN | Flag.SYN | Flag.RST | Flag.ACK)
 _ACK = int(Flag.ACK)
 _FAR = 4  # sequence numbers are compared after adding 2 at most: farther apart, only their order matters
+_AT_ONCE = 200_000  # rows
 _WIDEST = 2**31 - _FAR  # numbers farther apart have no order
 
 _Read = tuple[tuple[EndpointState, EndpointState], Outcome, tuple[int, int] | None]
@@ -35,8 +36,25 @@ def ends_of(columns: PacketColumns, rows: Rows) -> dict[int, ConnectionEnd]:
 
     Zeek's ``conn_state`` and ``history``, which need every row, are left empty.
     """
-    rows = deciding_rows(columns, rows)
     read: dict[bytes, _Read] = {}
+    ends: dict[int, ConnectionEnd] = {}
+    for part in _parts(columns, rows):
+        ends |= _ends_of_part(columns, part, read)
+    return ends
+
+
+def _parts(columns: PacketColumns, rows: Rows) -> Iterator[Rows]:
+    """The rows, some connections at a time: what is worked out for each row takes as much room as the columns."""
+    conversation = columns.conversation[rows]
+    last = int(conversation.max(initial=0))
+    step = last // (len(rows) // _AT_ONCE + 1) + 1
+    for first in range(0, last + 1, step):
+        yield rows[(conversation >= first) & (conversation < first + step)]
+
+
+def _ends_of_part(columns: PacketColumns, rows: Rows, read: dict[bytes, _Read]) -> dict[int, ConnectionEnd]:
+    """The same of some; ``read`` has what was read of patterns."""
+    rows = deciding_rows(columns, rows)
     found: list[tuple[int, _Read]] = []
     handshakes: list[tuple[int, int]] = []  # of those that have one, the places of its SYN and ACK in ``rows``
     for number, start, stop, pattern in _patterns(columns, rows):
