@@ -14,6 +14,7 @@ from inspector.calls.resolve import CallResolver
 from inspector.calls.spool import RecordedCall
 from inspector.tcp.segment import Flag
 from inspector.tcp.states import Known, Side
+from inspector.text.problems import FileProblem
 
 CLIENT, SERVER = ("127.0.0.1", 50000), ("127.0.0.1", 8001)
 ENDS = "127.0.0.1|50000|127.0.0.1|8001"
@@ -229,6 +230,18 @@ def test_what_is_not_recorded_has_no_end_either() -> None:
     assert EXIT not in [
         each.call.name for each in linked(CallIndex(calls).of("TCP", CLIENT, SERVER, (120, 245)), PASSAGES)
     ]
+
+
+def test_calls_are_saved_for_their_owner_and_not_through_a_link(tmp_path: Path) -> None:
+    precious, path = tmp_path / "precious", tmp_path / "trace.calls.jsonl"
+    precious.write_text("precious")
+    path.symlink_to(precious)
+    with pytest.raises(FileProblem, match=r"trace\.calls\.jsonl"):
+        journal.save(path, [])
+    assert precious.read_text() == "precious"
+    path.unlink()
+    journal.save(path, [])
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_calls_are_kept_beside_a_capture(tmp_path: Path) -> None:

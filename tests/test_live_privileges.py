@@ -89,6 +89,10 @@ drop_to_invoking_user()
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(*os.getresuid(), *os.getresgid(), *os.getgroups(), sep=",")
 print({int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")})
+kept = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapAmb")
+threads = [dict(line.split(":", 1) for line in path.open()) for path in Path("/proc/self/task").glob("*/status")]
+print({number for each in threads for name in kept for number in each[name].split()} == set(map(str, os.getresuid())) |
+      set(map(str, os.getresgid())) | {"0" * 16})
 print(os.environ["HOME"], os.environ["USER"], can_capture(), keep.getsockname()[0] == "")
 try:
     os.setuid(0)
@@ -104,6 +108,7 @@ drop_to_invoking_user()
         "True",
         f"{uid},{uid},{uid},{gid},{gid},{gid},{gid}",
         "{0}",
+        "True",
         f"{NOBODY.pw_dir} nobody False True",
         "for good",
     ]

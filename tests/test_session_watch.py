@@ -3,14 +3,18 @@
 These tests have a network of their own, so that nothing but their own packets pass.
 """
 
+import functools
 import json
 import os
+import pty
 import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import ioctl
@@ -309,6 +313,30 @@ def test_a_reader_who_leaves_ends_it_quietly(tmp_path: Path) -> None:
 
 
 @in_private_network
+def test_a_terminal_that_is_closed_ends_it_with_a_complete_file(tmp_path: Path) -> None:
+    written = tmp_path / "hung-up.pcap"
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "inspector", "watch", "--write", str(written)]
+    login = functools.partial(ioctl, 0, termios.TIOCSCTTY, 0)  # its controlling terminal, in a session of its own
+    with (
+        udp_pair() as (sender, _),
+        subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=login
+        ) as watch,
+    ):
+        os.close(theirs)
+        shown = b""
+        while b"watching" not in shown:
+            shown += os.read(ours, 10_000)
+        sender.send(b"seen")
+        while b"seen" not in shown:
+            shown += os.read(ours, 10_000)
+        os.close(ours)
+        assert watch.wait(timeout=30) >= 0
+    assert frames_in(written) == 1
+
+
+@in_private_network
 def test_what_the_kernel_dropped_is_counted() -> None:
     with Watch("--json") as watch, udp_pair() as (sender, _):
         watch.process.send_signal(signal.SIGSTOP)
@@ -322,6 +350,29 @@ def test_what_the_kernel_dropped_is_counted() -> None:
     assert dropped > 0
     assert captured + dropped == 1_500
     assert status == 0
+
+
+@in_private_network
+def test_a_flood_is_saved_and_counted_and_what_comes_beside_it_is_shown(tmp_path: Path) -> None:
+    written = tmp_path / "flood.pcap"
+    many, words = 60_000, ("--json", "--write", str(written))
+    with Watch(*words) as watch, udp_pair() as (sender, _), udp_pair(PORT + 1) as (other, _):
+        watch.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, watch.process.pid, os.WSTOPPED)
+        for _ in range(many):
+            sender.send(b"flood")
+        watch.process.send_signal(signal.SIGCONT)
+        while written.stat().st_size < 24 + many * (16 + 42 + 5):
+            time.sleep(0.01)
+        other.send(b"beside it")
+        assert watch.next_packet()["packet"] == many + 1
+        shown, told, status = watch.end()
+    assert shown == []
+    assert counts(told) == (many + 1, 1, 0)
+    assert "only counted" in told[0]
+    assert status == 0
+    with inspector.read(str(written)) as trace:
+        assert [(each.server.port, each.packets) for each in trace.conversations()] == [(PORT, many), (PORT + 1, 1)]
 
 
 @in_private_network

@@ -84,6 +84,9 @@ def test_connections_alike_in_the_order_of_their_numbers_are_read_once_and_right
             all_rows.append((conversation, side, flags, start, acked, (end - start) % 2**32))
     columns = columns_of(all_rows)
     ends = ends_of(columns, np.arange(len(all_rows)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("inspector.trace.ends._AT_ONCE", 2)
+        assert list(ends_of(columns, np.arange(len(all_rows))).items()) == list(ends.items())
     for conversation in (1, 2, 3):
         own = np.array([index for index, row in enumerate(all_rows) if row[0] == conversation], np.intp)
         alone = PacketColumns.take(columns, own)

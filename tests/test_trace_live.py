@@ -7,7 +7,7 @@ from itertools import count, cycle
 from pathlib import Path
 
 import pytest
-from decode_building import ICMP, UDP, Frame, batch_of, icmp, ipv4, tcp, udp
+from decode_building import ICMP, UDP, Frame, batch_of, icmp, ipv4, ipv6, tcp, udp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trace_building import part_of
@@ -21,6 +21,7 @@ from inspector.trace import live as live_module
 from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
 from inspector.trace.live import KEPT_FRAME_BYTES, KEPT_SUMMARIES, Arrival, LiveTrace
 from inspector.trace.trace import Trace
+from inspector.views.ladder import Ladder, LadderOptions
 
 CAPTURES = Path(__file__).parents[2] / "shared" / "captures" / "captures"
 LARGEST_BYTES = 100_000
@@ -219,19 +220,48 @@ def test_a_conversation_stays_until_the_end_of_the_batch_that_has_its_packets(mo
     assert [conversation.packets for conversation, _ in live.conversations()] == [4] + [2] * 8
 
 
-def test_of_the_frames_the_latest_64_mib_are_kept() -> None:
+def test_of_the_frames_the_latest_4_mib_are_kept() -> None:
     live, payload = LiveTrace(), bytes(60_000)
     feed(live, [Frame(ipv4(udp(number.to_bytes(4, "big") + payload), UDP)) for number in range(1_500)])
     kept = [packet for packet in range(1, 1_501) if live.frame(packet)]
     assert kept == list(range(kept[0], 1_501))
-    assert KEPT_FRAME_BYTES == 16 << 20
+    assert KEPT_FRAME_BYTES == 4 << 20
     assert KEPT_FRAME_BYTES - 2 * len(payload) < sum(len(live.frame(packet)) for packet in kept) <= KEPT_FRAME_BYTES
     assert live.frame(1_500)[28:32] == (1_499).to_bytes(4, "big")
     assert live.frame(0) == live.frame(1) == live.frame(1_501) == b""
 
 
+def test_ten_thousand_conversations_at_once_are_all_kept_apart() -> None:
+    live, many = LiveTrace(), 10_000
+    opened, ended = zip(*map(connection, range(many)), strict=True)
+    feed(live, [*opened, *ended])
+    listed = [conversation for conversation, _ in live.conversations()]
+    assert [(each.number, each.client.address) for each in listed] == [
+        (1 + number, host(number)) for number in range(many)
+    ]
+    assert {(each.packets_to_server, each.packets_to_client) for each in listed} == {(1, 1)}
+
+
+def test_a_clock_that_is_set_back_is_no_lateness_and_no_disorder() -> None:
+    now_ns = 1_000_000_000_000
+    live = LiveTrace(lateness_ns=lambda time_ns: now_ns - time_ns, waiting=lambda: 0)
+    rows = []
+    for at_ns, frame in zip((now_ns, now_ns - 3_600 * 10**9), connection(1), strict=True):
+        batch = batch_of([frame])
+        batch.time_ns[:] = now_ns = at_ns
+        rows += [arrival.row for arrival in live.feed(batch, *live.select(batch))]
+    assert [row.packet for row in rows] == [1, 2]
+    [(conversation, end)] = live.conversations()
+    assert (conversation.packets, conversation.start_ns, conversation.end_ns) == (2, now_ns, 1_000_000_000_000)
+    assert end is not None
+    assert end.outcome.opening == "refused"
+    ladder = Ladder(LadderOptions(width=100))
+    lines = [*ladder.head(conversation), *(line for row in rows for line in ladder.feed(row))]
+    assert any("RST" in line.text for line in lines)
+
+
 def flood() -> Iterator[Frame]:
-    """Traffic that never meets itself again: connections, datagrams, errors about them, fragments."""
+    """Traffic that never meets itself again: connections, datagrams, errors about them, fragments, IPv6."""
     for number in count():
         client, server = host(number), "11.0.0.1"
         datagram = ipv4(udp(b"asked", destination_port=1 + number % 60_000), UDP, source=client, destination=server)
@@ -241,6 +271,7 @@ def flood() -> Iterator[Frame]:
         yield Frame(datagram)
         yield Frame(ipv4(error, ICMP, source=server, destination=client))
         yield Frame(part)
+        yield Frame(ipv6(udp(b"asked"), UDP, source=f"fd00::{number >> 16:x}:{number & 0xFFFF:x}"))
 
 
 @pytest.fixture
@@ -250,12 +281,27 @@ def traced_memory() -> Iterator[None]:
     tracemalloc.stop()
 
 
+def test_addresses_that_come_again_are_told_right_after_others_were_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "_KEPT_ADDRESSES", 10)
+    monkeypatch.setattr(live_module, "_KEPT_OPEN", 5)
+    live, told = LiveTrace(), []
+    sources = [f"fd00::{1 + number % (3 if number % 2 else 200):x}" for number in range(600)]
+    for source in sources:
+        batch = batch_of([Frame(ipv6(udp(b"asked"), UDP, source=source))])
+        told += [arrival.record.source for arrival in live.feed(batch, *live.select(batch))]
+    assert told == [f"[{source}]:40000" for source in sources]
+    assert len(live._intake.decoder.addresses) < 20
+    clients = {conversation.client.address for conversation, _ in live.conversations()}
+    assert clients == set(sources)
+
+
 @pytest.mark.usefixtures("traced_memory")
 def test_memory_does_not_grow_with_the_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "KEPT_SUMMARIES", 100)
     monkeypatch.setattr(live_module, "_KEPT_CLOSED", 100)
     monkeypatch.setattr(live_module, "_KEPT_OPEN", 100)
     monkeypatch.setattr(live_module, "KEPT_FRAME_BYTES", 10_000)
+    monkeypatch.setattr(live_module, "_KEPT_ADDRESSES", 100)
     monkeypatch.setattr("inspector.trace.reader._NAMES_KEPT", 100)
     monkeypatch.setattr("inspector.decode.addresses._TEXTS_KEPT", 100)
     monkeypatch.setattr("inspector.decode.fast._FRAGMENTED_DATAGRAMS_KEPT", 100)

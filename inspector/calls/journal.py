@@ -1,6 +1,7 @@
 """Calls kept beside a saved capture: ``NAME.calls.jsonl``, one call a line, as docs/json.md documents."""
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from inspector.calls.call import Address, ReadySocket, SocketCall
 from inspector.text.problems import DamageProblem, FileProblem
 
+_PRIVATE = 0o600  # it holds what the programs said to each other
 _ENDINGS = (".gz", ".pcapng", ".pcap")
 
 
@@ -20,9 +22,10 @@ def path_beside(capture: str) -> Path:
 
 
 def save(path: Path, calls: Iterable[SocketCall]) -> None:
-    """Write all calls; raises FileProblem."""
+    """Write all calls, for their owner only, and never through a symbolic link; raises FileProblem."""
     try:
-        with path.open("w", encoding="ascii") as file:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, _PRIVATE)
+        with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - it is open already
             file.writelines(f"{json.dumps(fields(call))}\n" for call in calls)
     except OSError as error:
         raise FileProblem("calls.cannot_save", path=path, reason=error.strerror) from None

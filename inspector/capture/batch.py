@@ -4,7 +4,7 @@ A chunk of a file and a block of the live ring are both one batch, so everything
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntFlag
 from typing import Protocol
 
@@ -43,6 +43,11 @@ class FrameBatch:
     interface: U16  # index into the source's ``interfaces``
     status: U8  # FrameStatus bits
     position: I64  # of the frame's first byte in its file (for a FrameStore); for a live batch the same as ``offset``
+
+    def part(self, start: int, end: int) -> "FrameBatch":
+        """The frames from ``start`` up to, not including, ``end``."""
+        arrays = [getattr(self, field.name)[start:end] for field in fields(self)[1:]]
+        return FrameBatch(self.buffer, *arrays)
 
     def __len__(self) -> int:
         return len(self.offset)

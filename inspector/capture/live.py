@@ -26,10 +26,20 @@ class Statistics(NamedTuple):
 
 
 class FrameReader(Protocol):
-    """How frames are got out of the socket: a ring, or one by one."""
+    """How frames are got out of the socket: a ring, or one by one.
+
+    ``rest_ms`` says for how long frames may gather, at the rate of those read last, before they must be read: fewer and
+    larger batches cost less.
+    """
+
+    rest_ms: int
 
     def read(self) -> FrameBatch | None:
         """What has come, valid until the next call; None when nothing has; OSError when the interface goes away."""
+        ...
+
+    def waiting(self) -> int:
+        """How many frames are known to have come that were not yet read."""
         ...
 
     def has_delivered(self, frames: int) -> bool:
@@ -92,6 +102,9 @@ class LiveCapture:
         poll = select.poll()
         poll.register(self._owner.fileno(), select.POLLIN)
         poll.register(self._wake_read, select.POLLIN)
+        woken = select.poll()
+        woken.register(self._wake_read, select.POLLIN)
+        rests = 0
         while not (self._stopping and self._is_drained(poll)):
             try:
                 batch = self._reader.read()
@@ -100,6 +113,10 @@ class LiveCapture:
                 continue
             if batch is not None:
                 yield batch
+                rests = self._reader.rest_ms
+            elif rests:
+                woken.poll(rests)
+                rests = 0
             elif not self._wait(poll):
                 if self._last_frame is not None:
                     return  # the kernel would have handed out its block long ago: it counted differently
@@ -110,6 +127,10 @@ class LiveCapture:
         self._stopping = True
         with contextlib.suppress(OSError):
             os.write(self._wake_write, b"\0")
+
+    def waiting(self) -> int:
+        """How many frames are known to wait for ``batches``."""
+        return self._reader.waiting()
 
     def statistics(self) -> Statistics:
         """What the kernel counted since the capture began; zeros where there is no such count."""

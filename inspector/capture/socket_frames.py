@@ -35,6 +35,8 @@ _LINK_TYPE_OF_LAYER = {"Ether": LINKTYPE_ETHERNET, "Loopback": LINKTYPE_NULL}
 class MessageReader:
     """recvmsg on a packet socket: the kernel's integer timestamps, checksum and VLAN notes come along (auxdata)."""
 
+    rest_ms = 0  # the kernel has less room for these
+
     def __init__(self, packet_socket: socket.socket) -> None:
         self._socket = packet_socket
         self._link = link_of(packet_socket)
@@ -68,6 +70,10 @@ class MessageReader:
             return None
         self._delivered += len(rows)
         return frame_batch(frames_from_rows(rows), self._buffer, self._link)
+
+    def waiting(self) -> int:
+        """The kernel does not tell."""
+        return 0
 
     def has_delivered(self, frames: int) -> bool:
         """Whether that many frames were read since the reader was made."""
@@ -129,6 +135,8 @@ class ScapyReader:
     Frames come one by one through scapy with its float timestamps; what the kernel dropped is not known.
     """
 
+    rest_ms = 0
+
     def __init__(self, scapy_socket: Any) -> None:
         self._socket = scapy_socket
         self._socket.set_nonblock(True)
@@ -141,6 +149,10 @@ class ScapyReader:
         link = Link(_LINK_TYPE_OF_LAYER.get(layer.__name__, LINKTYPE_RAW), is_loopback=False)
         row = (0, len(data), len(data), int(seconds * 1e9), 0, 0, 0, 0)
         return frame_batch(frames_from_rows([row]), memoryview(data), link)
+
+    def waiting(self) -> int:
+        """The kernel does not tell."""
+        return 0
 
     def has_delivered(self, frames: int) -> bool:
         """Always: what ``read`` does not give is not there."""

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 from inspector.capture.batch import I64, U32, FrameBatch
 from inspector.text.problems import FileProblem
@@ -73,8 +72,8 @@ class CaptureWriter:
         if not len(offset):
             return
         framing = self._framing(captured, batch.wire_bytes[chosen], batch.time_ns[chosen])
-        lengths = np.unique(captured)
-        put_together = _by_length if len(lengths) * _FRAMES_FOR_A_LENGTH <= len(offset) else _one_by_one
+        few_lengths = len(np.unique(captured)) * _FRAMES_FOR_A_LENGTH <= len(offset)
+        put_together = _by_length if few_lengths else _one_by_one
         self._append(put_together(batch.buffer, offset, captured.astype(np.int64), framing))
         self.written += len(offset)
 
@@ -84,7 +83,7 @@ class CaptureWriter:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes | memoryview) -> None:
         rest = memoryview(data)
         try:
             while rest:
@@ -172,21 +171,37 @@ def _one_by_one(buffer: bytes | bytearray | memoryview, offset: I64, captured: I
     return b"".join(parts)
 
 
-def _by_length(buffer: bytes | bytearray | memoryview, offset: I64, captured: I64, framing: _Framing) -> bytes:
+def _by_length(buffer: bytes | bytearray | memoryview, offset: I64, captured: I64, framing: _Framing) -> memoryview:
     """The same; frames of one length are copied at once."""
-    data = np.frombuffer(buffer, np.uint8)
+    lengths = np.unique(captured).tolist()
+    if len(lengths) == 1:
+        return _records(buffer, offset, lengths[0], framing).view(np.uint8).data
     header_bytes = framing.headers.shape[1]
     sizes = header_bytes + captured + framing.tail_bytes
     starts = np.cumsum(sizes) - sizes
     records = np.empty(int(sizes.sum()), np.uint8)
-    for length in np.unique(captured).tolist():
+    for length in lengths:
         group = np.flatnonzero(captured == length)
-        size = int(sizes[group[0]])
-        block = np.empty((len(group), size), np.uint8)
-        block[:, :header_bytes] = framing.headers[group]
-        if length:
-            block[:, header_bytes : header_bytes + length] = sliding_window_view(data, length)[offset[group]]
-        tail = size - header_bytes - length
-        block[:, size - tail :] = framing.ends[group][:, framing.ends.shape[1] - tail :]
-        sliding_window_view(records, size, writeable=True)[starts[group]] = block
-    return records.tobytes()
+        of_group = _Framing(framing.headers[group], framing.ends[group], framing.tail_bytes[group])
+        block = _records(buffer, offset[group], length, of_group)
+        np.ndarray(len(records) - block.itemsize + 1, block.dtype, records, strides=(1,))[starts[group]] = block
+    return records.data
+
+
+def _records(
+    buffer: bytes | bytearray | memoryview, offset: I64, length: int, framing: _Framing
+) -> npt.NDArray[np.void]:
+    """Frames of one length with what stands around them. Numpy moves a field of any size in one step, and bytes of a
+    row one by one."""
+    header_bytes, tail_bytes = framing.headers.shape[1], int(framing.tail_bytes[0])
+    parts = {"header": header_bytes, "frame": length, "tail": tail_bytes}
+    fields = [(name, f"V{size}") for name, size in parts.items() if size]
+    records = np.empty(len(offset), fields)
+    records["header"] = framing.headers.view(f"V{header_bytes}")[:, 0]
+    if length:
+        frames = np.ndarray(len(buffer) - length + 1, f"V{length}", buffer, strides=(1,))
+        records["frame"] = frames[offset]
+    if tail_bytes:
+        ends = np.ascontiguousarray(framing.ends[:, framing.ends.shape[1] - tail_bytes :])
+        records["tail"] = ends.view(f"V{tail_bytes}")[:, 0]
+    return records

@@ -20,7 +20,7 @@ from inspector.views.ladder import LadderOptions
 from inspector.views.table import TableEntry, plain_lines, table_lines
 
 _READ_WHOLE_PACKETS = 20_000
-_PROGRESS_AFTER_S = 1.0
+_PROGRESS_AFTER_S = 0.4
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def paint_table(painter: Painter, entries: list[TableEntry]) -> None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on stderr for work of over a second, when stderr is a terminal."""
+    """A progress bar on stderr for work that takes longer than a glance, when stderr is a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -1,10 +1,11 @@
 """Addresses as the columns hold them: an IPv4 address is the number itself, an IPv6 address an index into a table."""
 
 import socket
+from collections.abc import Collection
 
 from inspector.decode.columns import Network
 
-_TEXTS_KEPT = 100_000
+_TEXTS_KEPT = 10_000
 
 
 class AddressTable:
@@ -13,13 +14,18 @@ class AddressTable:
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {bytes(16): 0}
         self._packed: list[bytes] = [bytes(16)]
+        self._free: list[int] = []
         self._texts: dict[tuple[bool, int], str] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
     def number(self, packed: bytes) -> int:
         """The number of a 16-byte address, a new one when it was not met before."""
-        number = self._numbers.setdefault(packed, len(self._packed))
-        if number == len(self._packed):
-            self._packed.append(packed)
+        number = self._numbers.get(packed)
+        if number is None:
+            number = self._numbers[packed] = self._free.pop() if self._free else len(self._packed)
+            self._packed[number : number + 1] = [packed]
         return number
 
     def numbers(self, packed: list[bytes]) -> list[int]:
@@ -27,6 +33,12 @@ class AddressTable:
         for address in dict.fromkeys(packed):
             self.number(address)
         return list(map(self._numbers.__getitem__, packed))
+
+    def keep(self, used: Collection[int]) -> None:
+        """Forget all but the addresses of these numbers; the other numbers will mean new addresses."""
+        gone = self._numbers.keys() - {bytes(16), *(self._packed[number] for number in used)}
+        self._free += [self._numbers.pop(packed) for packed in gone]
+        self._texts.clear()
 
     def find(self, packed: bytes) -> int | None:
         """The number of a 16-byte address; None when no packet had it."""

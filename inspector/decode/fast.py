@@ -4,7 +4,7 @@ The common case: Ethernet with at most one VLAN tag, cooked, NULL, LOOP or raw l
 IPv6 without extension headers; unfragmented; TCP, UDP or an ICMP echo, its fixed header captured.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +72,12 @@ class Decoder:
             del self.quoted[packet]
         for packet in [packet for packet in self.reassembled if packet < before_packet]:
             self._reassembled_bytes -= len(self.reassembled.pop(packet))
+
+    def forget_addresses(self, used: Collection[int]) -> None:
+        """Keep only the IPv6 addresses of these numbers, and no fragments: those are known by theirs."""
+        self.addresses.keep(used)
+        self._fragments = FragmentStore()
+        self._first_fragments.clear()
 
     def _decode_exceptional(self, batch: FrameBatch, columns: PacketColumns, rows: npt.NDArray[np.intp]) -> None:
         decoded = []

@@ -16,6 +16,7 @@ from inspector.session.processes import AttachedProcess, Owner, owners
 from inspector.text.problems import Problem
 from inspector.trace.intake import Rows
 from inspector.trace.live import Arrival, LiveTrace
+from inspector.trace.passed_over import Part
 from inspector.trace.selection import Selection
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -40,7 +41,7 @@ class LiveSession:
         limits: Limits | None = None,
     ) -> None:
         self.capture = capture
-        self.trace = LiveTrace(selection, lambda time_ns: time.time_ns() - time_ns)
+        self.trace = LiveTrace(selection, lambda time_ns: time.time_ns() - time_ns, capture.waiting)
         self.write_problem: Problem | None = None
         self._writer = writer
         self._limits = limits or Limits()
@@ -52,12 +53,8 @@ class LiveSession:
         """
         started_ns = time.monotonic_ns()
         for batch in self.capture.batches():
-            columns, rows = self.trace.select(batch)
-            if self._limits.packets is not None:
-                rows = rows[: self._limits.packets - self.trace.taken]
-            if self._writer is not None and len(rows):
-                self._write(self._writer, batch, rows)
-            yield from self.trace.feed(batch, columns, rows)
+            for part in self.trace.parts(batch):
+                yield from self._read(part)
             yield None
             enough = self._limits.packets is not None and self.trace.taken >= self._limits.packets
             timed_out = (
@@ -73,6 +70,18 @@ class LiveSession:
         if self._writer is not None:
             self._writer.close()
         self.capture.close()
+
+    def _read(self, part: Part) -> Iterator[Arrival]:
+        """Save the frames that are selected, and read those that are shown."""
+        columns, rows = (None, part.selected) if part.selected is not None else self.trace.select(part.batch)
+        if self._limits.packets is not None:
+            rows = rows[: self._limits.packets - self.trace.taken]
+        if self._writer is not None and len(rows):
+            self._write(self._writer, part.batch, rows)
+        if columns is None:
+            self.trace.count(part, rows)
+        else:
+            yield from self.trace.feed(part.batch, columns, rows)
 
     def _write(self, writer: CaptureWriter, batch: FrameBatch, rows: Rows) -> None:
         """Save frames; a full disk ends the saving, not the watching."""

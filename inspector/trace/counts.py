@@ -16,6 +16,8 @@ from inspector.trace.grouping import PROTOCOLS_WITH_PORTS, Instance, unpack
 if TYPE_CHECKING:
     from inspector.trace.trace import Trace
 
+_AT_ONCE = 100_000  # rows: what is worked out for each takes as much room as the columns
+
 
 def describe(
     instance: Instance,
@@ -71,25 +73,23 @@ class Counts:
         size = len(instances) + 1
         protocol = np.zeros(size, np.uint8)
         protocol[list(instances)] = [instance.protocol for instance in instances.values()]
-        number = columns.conversation
-        counted = np.flatnonzero((columns.mark & int(Mark.QUOTING) == 0) | (protocol[number] == columns.protocol))
-        number = number[counted]
-        place = 2 * number.astype(np.int64) + ((columns.mark[counted] & int(Mark.TO_CLIENT)) != 0)
-        time_ns = columns.time_ns[counted]
+        packets, payload_bytes = np.zeros((2, 2 * size), np.int64)
         start_ns = np.full(size, np.iinfo(np.int64).max)
         end_ns = np.full(size, np.iinfo(np.int64).min)
-        np.minimum.at(start_ns, number, time_ns)
-        np.maximum.at(end_ns, number, time_ns)
-        # Sums of payloads stay below 2**53, where the weights of bincount, floats, are exact.
-        # A fragment's bytes are counted where its datagram is complete.
-        carried = np.where(columns.mark[counted] & int(Mark.FRAGMENT), 0, columns.payload_bytes[counted])
-        payload = np.bincount(place, weights=carried, minlength=2 * size)
-        return cls(
-            np.bincount(place, minlength=2 * size).reshape(size, 2),
-            payload.astype(np.int64).reshape(size, 2),
-            start_ns,
-            end_ns,
-        )
+        for start in range(0, len(columns), _AT_ONCE):
+            rows = slice(start, start + _AT_ONCE)
+            number, mark, time_ns = columns.conversation[rows], columns.mark[rows], columns.time_ns[rows]
+            counted = (mark & int(Mark.QUOTING) == 0) | (protocol[number] == columns.protocol[rows])
+            number, time_ns = number[counted], time_ns[counted]
+            place = 2 * number.astype(np.int64) + ((mark[counted] & int(Mark.TO_CLIENT)) != 0)
+            # Sums of payloads stay below 2**53, where the weights of bincount, floats, are exact.
+            # A fragment's bytes are counted where its datagram is complete.
+            carried = np.where(mark & int(Mark.FRAGMENT), 0, columns.payload_bytes[rows])[counted]
+            packets += np.bincount(place, minlength=2 * size)
+            payload_bytes += np.bincount(place, weights=carried, minlength=2 * size).astype(np.int64)
+            np.minimum.at(start_ns, number, time_ns)
+            np.maximum.at(end_ns, number, time_ns)
+        return cls(packets.reshape(size, 2), payload_bytes.reshape(size, 2), start_ns, end_ns)
 
     def conversations(
         self, instances: Sequence[Instance], addresses: AddressTable, trace: "Trace"

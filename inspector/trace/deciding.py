@@ -21,9 +21,13 @@ def deciding_rows(columns: PacketColumns, rows: Rows) -> Rows:
 
     The numbers in the comments are the points of tcp.deciding.deciding_rows, whose answer this is, for each of them.
     """
-    rows = rows[np.argsort(columns.conversation[rows], kind="stable")]
     if not len(rows):
         return rows
+    number = columns.conversation[rows]
+    number -= number.min()
+    if number.max() < 1 << 16:
+        number = number.astype(np.uint16)  # numpy sorts these several times as fast
+    rows = rows[np.argsort(number, kind="stable")]
     conversation = columns.conversation[rows]
     flags = columns.flags[rows]
     side = ((columns.mark[rows] & int(Mark.TO_CLIENT)) != 0).astype(np.int8)

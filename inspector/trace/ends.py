@@ -25,6 +25,7 @@ from inspector.trace.reader import segments_of
 _TELLING = int(Flag.FIN | Flag.SYN | Flag.RST | Flag.ACK)
 _ACK = int(Flag.ACK)
 _FAR = 4  # sequence numbers are compared after adding 2 at most: farther apart, only their order matters
+_AT_ONCE = 200_000  # rows
 _WIDEST = 2**31 - _FAR  # numbers farther apart have no order
 
 _Read = tuple[tuple[EndpointState, EndpointState], Outcome, tuple[int, int] | None]
@@ -35,21 +36,42 @@ def ends_of(columns: PacketColumns, rows: Rows) -> dict[int, ConnectionEnd]:
 
     Zeek's ``conn_state`` and ``history``, which need every row, are left empty.
     """
-    rows = deciding_rows(columns, rows)
     read: dict[bytes, _Read] = {}
     ends: dict[int, ConnectionEnd] = {}
-    for number, own, pattern in _patterns(columns, rows):
+    for part in _parts(columns, rows):
+        ends |= _ends_of_part(columns, part, read)
+    return ends
+
+
+def _parts(columns: PacketColumns, rows: Rows) -> Iterator[Rows]:
+    """The rows, some connections at a time: what is worked out for each row takes as much room as the columns."""
+    conversation = columns.conversation[rows]
+    last = int(conversation.max(initial=0))
+    step = last // (len(rows) // _AT_ONCE + 1) + 1
+    for first in range(0, last + 1, step):
+        yield rows[(conversation >= first) & (conversation < first + step)]
+
+
+def _ends_of_part(columns: PacketColumns, rows: Rows, read: dict[bytes, _Read]) -> dict[int, ConnectionEnd]:
+    """The same of some; ``read`` has what was read of patterns."""
+    rows = deciding_rows(columns, rows)
+    found: list[tuple[int, _Read]] = []
+    handshakes: list[tuple[int, int]] = []  # of those that have one, the places of its SYN and ACK in ``rows``
+    for number, start, stop, pattern in _patterns(columns, rows):
         known = read.get(pattern)
         if known is None:
-            known = _read(columns, own)
+            known = _read(columns, rows[start:stop])
             if pattern:
                 read[pattern] = known
-        states, outcome, handshake = known
-        if handshake is not None:
-            syn_ns, ack_ns = columns.time_ns[own[list(handshake)]].tolist()
-            outcome = outcome._replace(handshake_rtt_ns=ack_ns - syn_ns)
-        ends[number] = ConnectionEnd(*states, outcome)
-    return ends
+        found.append((number, known))
+        if known[2] is not None:
+            handshakes.append((start + known[2][0], start + known[2][1]))
+    syn_ns, ack_ns = columns.time_ns[rows[np.array(handshakes, np.int64).reshape(-1, 2)]].T
+    rtts_ns = iter((ack_ns - syn_ns).tolist())
+    return {
+        number: ConnectionEnd(*states, outcome if handshake is None else Outcome(*outcome[:-1], next(rtts_ns)))
+        for number, (states, outcome, handshake) in found
+    }
 
 
 def _read(columns: PacketColumns, rows: Rows) -> _Read:
@@ -62,8 +84,9 @@ def _read(columns: PacketColumns, rows: Rows) -> _Read:
     return tracker.ends(), outcome, course.handshake_ns
 
 
-def _patterns(columns: PacketColumns, rows: Rows) -> Iterator[tuple[int, Rows, bytes]]:
-    """Each conversation's number, its rows, and what is the same for all that are read the same; b"" for none."""
+def _patterns(columns: PacketColumns, rows: Rows) -> Iterator[tuple[int, int, int, bytes]]:
+    """Each conversation's number, where its rows start and stop, and what is the same for all that are read the same;
+    b"" for none."""
     if not len(rows):
         return
     conversation = columns.conversation[rows]
@@ -83,7 +106,7 @@ def _patterns(columns: PacketColumns, rows: Rows) -> Iterator[tuple[int, Rows, b
     data, row_bytes = table.tobytes(), table.itemsize * table.shape[1]
     bounds = zip(conversation[starts].tolist(), starts.tolist(), stops.tolist(), unordered.tolist(), strict=True)
     for number, start, stop, has_no_order in bounds:
-        yield number, rows[start:stop], b"" if has_no_order else data[start * row_bytes : stop * row_bytes]
+        yield number, start, stop, b"" if has_no_order else data[start * row_bytes : stop * row_bytes]
 
 
 def _places(

@@ -140,6 +140,10 @@ class Grouping:
         columns.conversation[rows] = number
         columns.mark[rows[from_high != client_is_high]] |= int(Mark.TO_CLIENT)
 
+    def is_latest(self, instance: Instance) -> bool:
+        """Whether a packet of its endpoints belongs to it, unless it opens a new connection."""
+        return self._open.get((instance.low, instance.high)) is instance
+
     def forget(self, instance: Instance) -> None:
         """Drop a conversation that is over; a later packet of its endpoints opens a new one."""
         self.instances.pop(instance.number, None)

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from inspector.capture.batch import FrameBatch
-from inspector.decode.columns import Mark, PacketColumns
+from inspector.decode.columns import Mark, Network, PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
 from inspector.decode.fast import Decoder
-from inspector.trace.grouping import Grouping
+from inspector.trace.grouping import Grouping, Instance, unpack
 from inspector.trace.selection import Selection
 
 Rows = npt.NDArray[np.intp]
@@ -58,11 +58,22 @@ class Intake:
         self.grouping.assign(taken, first_packet, self.quoted, tunnels)
         return taken
 
+    def skip(self, seen: int, taken: int) -> None:
+        """Number packets that need not be decoded, and those of them that the selection takes."""
+        self.decoder.packets += seen
+        self.seen += seen
+        self.taken += taken
+
     def forget(self) -> None:
         """Let go what was kept of packets that have been read."""
         self.quoted.clear()
         self.reassembled.clear()
         self._reassembled_bytes = 0
+
+    def forget_addresses(self) -> None:
+        """Let go the IPv6 addresses that no conversation has any more, and datagrams that are unfinished."""
+        instances = self.grouping.instances.values()
+        self.decoder.forget_addresses({number for instance in instances for number in _addresses(instance)})
 
     def _keep(self, packet: int, whole: bytes) -> None:
         """Keep a datagram's bytes, and let the oldest go when they are too many."""
@@ -70,3 +81,8 @@ class Intake:
         self._reassembled_bytes += len(whole)
         while self._reassembled_bytes > _REASSEMBLED_BYTES_KEPT:
             self._reassembled_bytes -= len(self.reassembled.pop(next(iter(self.reassembled))))
+
+
+def _addresses(instance: Instance) -> list[int]:
+    """The numbers of its IPv6 addresses."""
+    return [unpack(end).address for end in (instance.low, instance.high)] if instance.network == Network.IPV6 else []

@@ -24,7 +24,7 @@ from inspector.trace.grouping import PROTOCOLS_WITH_PORTS, TCP, Instance
 _ICMP_PROTOCOLS = (1, 58)
 _ECHO_SEQUENCE = slice(6, 8)  # of the ICMP header, RFC 792
 _RECENT = 256  # packets and open questions remembered, to tie ICMP errors and replies to them
-_NAMES_KEPT = 100_000
+_NAMES_KEPT = 10_000
 # Plain numbers: an operation of IntFlag costs a microsecond.
 _NO_SEGMENT = int(Mark.FRAGMENT | Mark.MALFORMED)
 _TO_CLIENT, _FRAGMENT, _QUOTING = int(Mark.TO_CLIENT), int(Mark.FRAGMENT), int(Mark.QUOTING)
@@ -213,6 +213,10 @@ class Recorder:
             yield PacketRecord(
                 packet, time_ns, conversation or None, protocol, source, destination, wire, payload, kept, report
             )
+
+    def forget(self) -> None:
+        """Make names anew: numbers of addresses have got another meaning."""
+        self._names.clear()
 
     def _named(self, values: PacketValues) -> tuple[str, str, str]:
         kind = values.network << 8 | values.protocol

@@ -137,10 +137,13 @@ def _chosen(entries: Sequence[TableEntry], width: int) -> tuple[list[Column], li
     chosen: dict[str, list[str]] = {}
     widths: dict[str, int] = {}
     for column in sorted(COLUMNS, key=lambda column: column.rank):
+        title = cells(say(f"table.{column.name}"))
+        if column.rank and sum(widths.values()) + title > width:
+            continue
         texts = [column.cell(entry, first_ns) for entry in entries]
         if column.rank and not any(texts):
             continue
-        needed = _GAP + max(map(cells, {say(f"table.{column.name}"), *_widest(column, texts)}))
+        needed = _GAP + max(title, *map(cells, _widest(column, texts)))
         if column.rank and sum(widths.values()) + needed - _GAP > width:
             continue
         chosen[column.name], widths[column.name] = texts, needed
