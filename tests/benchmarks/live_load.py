@@ -1,10 +1,11 @@
-"""How many packets a live capture keeps under load, and what it costs, beside tcpdump.
+"""How many packets a live capture keeps under load, and what it costs, beside tcpdump, dumpcap and scapy's sniff.
 
     python tests/benchmarks/live_load.py [PACKETS_PER_SECOND ...]
 
 Small UDP datagrams are sent on loopback of a private network, captured once by inspector's ring (frames are counted,
-not decoded) and once by ``tcpdump -w /dev/null``. Printed for each: sent, kept, dropped by the kernel, CPU seconds of
-the capturing process. tcpdump needs root (a program in the private network has no rights otherwise).
+not decoded) and once by each of the others, which write to /dev/null or only count. Printed for each: sent, kept, CPU
+seconds of the capturing process. The others need root (a program in the private network has no rights otherwise).
+scapy's socket sees each frame of loopback twice, leaving and arriving: half of what it counts is kept.
 """
 
 import os
@@ -16,6 +17,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from inspector.capture.live import LiveCapture
 from inspector.sandbox import PrivateNetwork
@@ -76,20 +78,54 @@ def measure_inspector(packets_per_second: int) -> None:
         print(f"  inspector {kept} kept, {capture.statistics().dropped} dropped, {cpu:.2f} s CPU, {batches} batches")
 
 
-def measure_tcpdump(packets_per_second: int) -> None:
-    """Let tcpdump write the same to nowhere and read its report."""
+class Rival(NamedTuple):
+    """Another program that captures: how it is started, what it prints when it is ready, and its count at the end."""
+
+    command: list[str]
+    ready: str
+    kept: str
+    copies: int = 1  # of each frame
+
+
+_SNIFF = """
+import signal, sys
+from scapy.config import conf
+conf.route_autoload = False
+from scapy.all import AsyncSniffer
+count = 0
+def each(packet):
+    global count
+    count += 1
+def say(words):
+    print(words, file=sys.stderr, flush=True)
+sniffer = AsyncSniffer(iface="lo", store=False, prn=each, started_callback=lambda: say("ready"))
+sniffer.start()
+signal.signal(signal.SIGINT, lambda *_: (say(f"{count} packets"), sys.exit()))
+signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+while True:
+    signal.pause()
+"""
+RIVALS = {
+    "tcpdump": Rival(["tcpdump", "-i", "lo", "-nn", "-w", "/dev/null"], "listening on", r"(\d+) packets captured"),
+    "dumpcap": Rival(["dumpcap", "-q", "-i", "lo", "-w", "/dev/null"], "File:", r"Packets captured: (\d+)"),
+    "scapy": Rival([sys.executable, "-c", _SNIFF], "ready", r"(\d+) packets", copies=2),
+}
+
+
+def measure(name: str, packets_per_second: int) -> None:
+    """Let another program capture the same, and read its report."""
+    rival = RIVALS[name]
     with PrivateNetwork() as network, tempfile.TemporaryFile("w+") as report:
-        tcpdump = network.start(["tcpdump", "-i", "lo", "-nn", "-w", "/dev/null"], stderr=report)
-        while "listening on" not in _text(report):
+        capturing = network.start(rival.command, stderr=report)
+        while rival.ready not in _text(report):
             time.sleep(0.05)
-        run_senders(network, packets_per_second)
-        time.sleep(1.5)  # tcpdump is handed a block of its ring after a second at the latest
-        cpu = _cpu_seconds(tcpdump.pid)
-        tcpdump.stop(grace_seconds=5)
-        kept, dropped = (
-            re.search(rf"(\d+) packets {what}", _text(report)) for what in ("captured", "dropped by kernel")
-        )
-        print(f"  tcpdump   {kept and kept[1]} kept, {dropped and dropped[1]} dropped, {cpu:.2f} s CPU")
+        sent = run_senders(network, packets_per_second)
+        time.sleep(1.5)  # libpcap hands over a block of its ring after a second at the latest
+        cpu = _cpu_seconds(capturing.pid)
+        capturing.stop(grace_seconds=5)
+        found = re.search(rival.kept, _text(report))
+        kept = int(found[1]) // rival.copies if found else 0
+        print(f"  {name:<9} {kept} kept, {max(sent - kept, 0)} missing, {cpu:.2f} s CPU")
 
 
 def _text(report) -> str:  # type: ignore[no-untyped-def]
@@ -107,8 +143,9 @@ def main() -> None:
     for packets_per_second in [int(word) for word in sys.argv[1:]] or [100_000, 300_000]:
         print(f"{packets_per_second:,} packets/s asked for, {SENDERS} senders, {SECONDS} s")
         measure_inspector(packets_per_second)
-        if os.geteuid() == 0 and shutil.which("tcpdump"):
-            measure_tcpdump(packets_per_second)
+        for name, rival in RIVALS.items():
+            if os.geteuid() == 0 and shutil.which(rival.command[0]):
+                measure(name, packets_per_second)
 
 
 if __name__ == "__main__":
