@@ -14,6 +14,7 @@ GROUPS = ("basics", "tcp", "closing", "trouble", "flow", "udp", "programs", "mor
 PICTURES = ("ladder", "messages", "layers", "none")
 # A ladder's row has the state itself, which a later packet shows, and none where nothing shows it.
 _TOLD_OTHERWISE = ("arrived", "expected")
+_OFFERED = ("sack_permitted", "timestamps")  # in nearly every SYN, whatever comes of it
 _NEAREST = 3
 
 
@@ -56,9 +57,10 @@ class Topic(NamedTuple):
     def deciding(self) -> Sequence[Rule]:
         """Those of the rules that tell whether a conversation shows the topic at all.
 
-        A state alone does not (CLOSED is where a refused connection ends, too), nor what belongs to another topic.
+        A state alone does not (CLOSED is where a refused connection ends, too), nor what is only offered, nor what
+        belongs to another topic.
         """
-        own = [rule for rule in self.rules if rule.topic == self.name]
+        own = [rule for rule in self.rules if rule.topic == self.name and rule.name not in _OFFERED]
         return [rule for rule in own if rule.part is not Part.CHANGES] or own or self.rules
 
 
