@@ -51,6 +51,11 @@ CASES: dict[str, tuple[str, str, str]] = {
         "> A 101 1 100 1000 @400 id=12",
         "retransmission:timeout 5",
     ),
+    "the same identification and timestamp, however late": (
+        OPEN + "> A 1 1 100 1000 @100 ts=500/1 id=11\n",
+        "> A 1 1 100 1000 @400 ts=500/1 id=11",
+        "duplicated 4",
+    ),
     "another identification": (OPEN + THREE, "> A 201 1 100 1000 @390 id=14", "retransmission:tail_loss_probe 6"),
     "another timestamp": (OPEN + ONE, "> A 1 1 100 1000 @400 ts=800/1", "retransmission:tail_loss_probe 4"),
     "no identification, at once": (OPEN + ONE, "> A 1 1 100 1000 @101 ts=500/1", "duplicated 4"),
