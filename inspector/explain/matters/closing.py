@@ -6,7 +6,7 @@ from inspector.calls.matching import EXIT
 from inspector.explain.matters.matter import MatterRule, Reading, Severity
 from inspector.explain.matters.opening import ANSWER_NS
 from inspector.explain.reason import Amount, Case, Duration, Numbers
-from inspector.explain.rules import closing as reasons
+from inspector.explain.rules import resets as reasons
 from inspector.explain.scene import FIN, RST, Moment
 from inspector.tcp.findings import Kind
 from inspector.tcp.report import Closing, Opening

@@ -319,7 +319,7 @@ def quoted_ports(f: CapturedFrame) -> Iterator[Case]:
 RULES = (
     Rule("arp_request", Part.WHAT, "encapsulation", "RFC 826", arp_request),
     Rule("arp_reply", Part.WHAT, "encapsulation", "RFC 826", arp_reply),
-    Rule("arp_announcement", Part.WHAT, "encapsulation", "RFC 5227 §3", arp_announcement),
+    Rule("arp_announcement", Part.WHAT, "encapsulation", "RFC 5227 §2.3", arp_announcement),
     Rule("arp_probe", Part.WHAT, "encapsulation", "RFC 5227 §2.1.1", arp_probe),
     Rule("arp_bare", Part.WHAT, "encapsulation", "RFC 826", arp_bare),
     Rule("lldp", Part.WHAT, "encapsulation", "IEEE 802.1AB", lldp),
@@ -332,7 +332,7 @@ RULES = (
     Rule("fragment_middle", Part.WHAT, "mtu-mss", "RFC 791 §3.2", _fragment(first=False, more=True)),
     Rule("fragment_last", Part.WHAT, "mtu-mss", "RFC 791 §3.2", _fragment(first=False, more=False)),
     Rule("arp_broadcast", Part.WHY, "encapsulation", "RFC 826", arp_broadcast),
-    Rule("arp_renewed", Part.WHY, "encapsulation", "RFC 4861 §7.3", arp_renewed),
+    Rule("arp_renewed", Part.WHY, "encapsulation", "RFC 1122 §2.3.2.1", arp_renewed),
     Rule("snapped", Part.NUMBERS, "encapsulation", "pcap-savefile(5)", snapped),
     Rule("loopback_macs", Part.NUMBERS, "loopback", "drivers/net/loopback.c", loopback_macs),
     Rule("macs", Part.NUMBERS, "encapsulation", "RFC 894", macs),
