@@ -28,6 +28,8 @@ def _aborted(reading: Reading) -> Moment | None:
     outcome = reading.outcome
     if outcome is None or outcome.closing is not Closing.RESET or outcome.opening in _TOLD_OTHERWISE:
         return None
+    if reading.only is not None and len(reading.resets) < len(reading.scene.rows):
+        return None  # of one direction nobody knows what was acknowledged
     return reading.reset
 
 

@@ -135,6 +135,19 @@ def duplicate_sack(m: Moment) -> Iterator[Case]:
         yield Case({"side": m.side, "left": left, "right": right})
 
 
+def keep_alive(m: Moment) -> Iterator[Case]:
+    """The window of the other side was open, so it is no zero-window probe."""
+    if m.last_peer is not None:
+        yield from _plain(Kind.KEEP_ALIVE)(m)
+
+
+def keep_alive_or_window_probe(m: Moment) -> Iterator[Case]:
+    """Nothing of the other side was captured, so its window is not known."""
+    if m.last_peer is None:
+        for case in _plain(Kind.KEEP_ALIVE)(m):
+            yield case._replace(known=Known.UNKNOWN)
+
+
 def zero_window(m: Moment) -> Iterator[Case]:
     """The receive buffer is full."""
     if m.finding(Kind.ZERO_WINDOW):
@@ -180,7 +193,9 @@ def window(m: Moment) -> Iterator[Case]:
     report = m.report
     if report is not None and report.scaled_window not in (None, report.segment.window) and not m.flags & (SYN | RST):
         parameters = {"side": m.side, "window": report.segment.window, "scaled": Amount(report.scaled_window or 0)}
-        yield Case(parameters)
+        own, theirs = m.scene.syns[m.side], m.scene.syns[m.side.other]
+        agreed = theirs is not None or (own is not None and own.flags & ACK)  # a SYN,ACK has it only if the SYN had
+        yield Case(parameters, known=Known.SEEN if agreed else Known.INFERRED)
 
 
 def window_unknown(m: Moment) -> Iterator[Case]:
@@ -225,7 +240,8 @@ RULES = (
     Rule("sack", Part.NUMBERS, "fast-retransmit", "RFC 2018 §3", sack),
     Rule("duplicate_sack", Part.NUMBERS, "fast-retransmit", "RFC 2883 §4", duplicate_sack),
     Rule("challenge_ack", Part.WHY, "challenge-ack", "RFC 5961 §3.2", _about_first(Kind.CHALLENGE_ACK)),
-    Rule("keep_alive", Part.WHAT, "keep-alive", "RFC 9293 §3.8.4", _plain(Kind.KEEP_ALIVE)),
+    Rule("keep_alive", Part.WHAT, "keep-alive", "RFC 9293 §3.8.4", keep_alive),
+    Rule("keep_alive_or_window_probe", Part.WHAT, "keep-alive", "RFC 9293 §3.8.6.1", keep_alive_or_window_probe),
     Rule("keep_alive_answer", Part.WHAT, "keep-alive", "RFC 9293 §3.8.4", _about_first(Kind.KEEP_ALIVE_ANSWER)),
     Rule("zero_window_probe", Part.WHAT, "zero-window", "RFC 9293 §3.8.6.1", _plain(Kind.ZERO_WINDOW_PROBE)),
     Rule(

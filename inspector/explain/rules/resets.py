@@ -159,7 +159,8 @@ def reset_unseen_reason(m: Moment) -> Iterator[Case]:
 
 def reset_lost(m: Moment) -> Iterator[Case]:
     """What the sender of the reset had not been told is gone with it."""
-    if is_abort(m) and not _program_had_closed(m) and not _has_ended(m):
+    again = any(True for _ in reset_of_gone(m))  # then it was told by the first
+    if is_abort(m) and not _program_had_closed(m) and not _has_ended(m) and not again:
         failed = [each for each in m.scene.calls if each.side is not m.side and each.call.error in _AFTER_RESET]
         late = [each for each in failed if (each.call.exit_ns or 0) >= m.row.time_ns]
         known = Known.SEEN if late else Known.INFERRED
