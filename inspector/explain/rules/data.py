@@ -202,7 +202,8 @@ def pure_ack(m: Moment) -> Iterator[Case]:
 
 def plain_ack(m: Moment) -> Iterator[Case]:
     """An ACK that is the first to cover nothing that was captured, and that tells of nothing else."""
-    if m.is_pure_ack and not m.covers and m.report is not None and not m.scene.findings_of.get(m.row.packet):
+    known = all(each.finding(Kind.SIMULTANEOUS_OPEN) for each in m.covers)  # these SYNs were acknowledged before
+    if m.is_pure_ack and known and m.report is not None and not m.scene.findings_of.get(m.row.packet):
         yield Case({"side": m.side, "ack": m.report.relative_ack})
 
 

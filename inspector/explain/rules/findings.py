@@ -11,7 +11,7 @@ from inspector.tcp.seqnum import seq_diff
 from inspector.tcp.states import Known
 
 _TOLD_OF_SYNS = (Cause.ANSWER_TO_SYN, Cause.FAST_OPEN_REFUSED)
-_TRIES_TOLD = 8
+_TRIES_TOLD = 7
 _DOUBLED = 1.6  # of the wait before, and more: what is less is no doubling
 _LOOKED_AT = 64  # segments before one, at the most
 _CWR, _ECE = int(Flag.CWR), int(Flag.ECE)

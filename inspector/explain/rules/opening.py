@@ -119,8 +119,14 @@ def syn_acked(m: Moment) -> Iterator[Case]:
 
 def third(m: Moment) -> Iterator[Case]:
     """The segment that completes the handshake."""
-    if m.has(ACK, SYN | RST) and any(each.has(SYN | ACK) for each in m.covers):
+    if m.has(ACK, SYN | RST) and _answer_covered(m) is not None:
         yield Case({"side": m.side, "peer": m.side.other})
+
+
+def _answer_covered(m: Moment) -> Moment | None:
+    """The SYN,ACK of a listener that it acknowledges: of a simultaneous open there is none."""
+    answers = (each for each in m.covers if each.has(SYN | ACK))
+    return next((each for each in answers if not each.finding(Kind.SIMULTANEOUS_OPEN)), None)
 
 
 def connect_returns(m: Moment) -> Iterator[Case]:
@@ -156,9 +162,7 @@ def accept(m: Moment) -> Iterator[Case]:
 
 def accept_pending(m: Moment) -> Iterator[Case]:
     """Complete before accept(): what the kernel does by itself."""
-    ends = m.scene.syns[m.side.other]
-    opens = m.has(ACK, SYN | RST) and any(each.has(SYN | ACK) for each in m.covers) and not m.scene.is_itself
-    if opens and ends is not None and ends.flags & ACK:  # who sent a SYN before did not listen
+    if m.has(ACK, SYN | RST) and _answer_covered(m) is not None and not m.scene.is_itself:
         yield Case({"side": m.side.other}, known=Known.INFERRED)
 
 
@@ -311,13 +315,10 @@ def never_completed(m: Moment) -> Iterator[Case]:
 
 def opened_at(m: Moment) -> Iterator[Case]:
     """The round trip that the handshake measures."""
-    if not m.has(ACK, SYN | RST):
-        return
-    for each in m.covers:
-        if each.has(SYN | ACK):
-            asked = next((syn for syn in each.before(m.side) if syn.has(SYN, ACK)), None)
-            if asked is not None:
-                yield Case({"time": Duration(m.since(asked)), "first": asked.row.packet}, (asked.row.packet,))
+    answer = _answer_covered(m) if m.has(ACK, SYN | RST) else None
+    asked = next((syn for syn in answer.before(m.side) if syn.has(SYN, ACK)), None) if answer is not None else None
+    if asked is not None:
+        yield Case({"time": Duration(m.since(asked)), "first": asked.row.packet}, (asked.row.packet,))
 
 
 def itself(m: Moment) -> Iterator[Case]:
@@ -334,7 +335,7 @@ RULES = (
     Rule("simultaneous_open", Part.WHAT, "simultaneous", "RFC 9293 §3.5", simultaneous_open),
     Rule("itself", Part.WHAT, "simultaneous", "RFC 9293 §3.5", itself),
     Rule("fast_open", Part.WHAT, "fast-open", "RFC 7413 §3", fast_open),
-    Rule("syn_data", Part.WHAT, "fast-open", "RFC 9293 §3.4", syn_data),
+    Rule("syn_data", Part.WHAT, "fast-open", "RFC 9293 §3.5", syn_data),
     Rule("fast_open_cookie", Part.WHAT, "fast-open", "RFC 7413 §4.1.1", fast_open_cookie),
     Rule("syn_call", Part.WHY, "handshake", "connect(2)", syn_call),
     Rule("syn_unseen_call", Part.WHY, "handshake", "RFC 9293 §3.10.1", syn_unseen_call),
