@@ -145,7 +145,10 @@ CASES: dict[str, tuple[Shot, Shot]] = {
     "udp_unseen_call": (Shot([to_server()]), Shot([(10, to_server())], calls=[SENDTO])),
     "udp_connected": (Shot([to_server()], calls=[CONNECT]), Shot([to_server()], calls=[CONNECT._replace(error="X")])),
     "udp_answers": (Shot([to_server(), to_client()], 2), Shot([to_server(), to_server(), to_client()], 3)),
-    "udp_ephemeral": (Shot([to_server()]), Shot([to_server()], calls=[BIND])),
+    "udp_ephemeral": (
+        Shot([(10, to_server())], calls=[SENDTO]),
+        Shot([(10, to_server())], calls=[BIND, SENDTO]),
+    ),
     "udp_received": (Shot([(10, to_server())], calls=[RECVFROM]), Shot([(10, to_server())], calls=[SHORT])),
     "udp_truncated": (Shot([(10, to_server())], calls=[SHORT]), Shot([(10, to_server())], calls=[RECVFROM])),
     "udp_dropped": (Shot([to_server()], calls=[NOTHING]), Shot([(9000, to_server())], calls=[NOTHING])),

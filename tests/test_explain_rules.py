@@ -12,7 +12,7 @@ from inspector.calls.matching import CallIndex
 from inspector.capture import bundled
 from inspector.cli.explain import read_scene
 from inspector.explain.reason import Reason
-from inspector.explain.rules import RULES, changes, closing, data, findings, opening, reasons
+from inspector.explain.rules import RULES, changes, closing, data, findings, opening, reasons, resets
 from inspector.explain.scene import Scene
 from inspector.tcp.findings import Cause, Kind
 from inspector.tcp.states import TcpState
@@ -69,7 +69,7 @@ def test_near_miss(rule: str) -> None:
 
 
 def test_every_tcp_rule_has_its_case() -> None:
-    ours = {rule.key for module in (opening, data, closing, findings, changes) for rule in module.RULES}
+    ours = {rule.key for module in (opening, data, closing, resets, findings, changes) for rule in module.RULES}
     assert ours == {case.get("rule", name) for name, case in CASES.items()}
 
 

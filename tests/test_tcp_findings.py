@@ -51,6 +51,11 @@ CASES: dict[str, tuple[str, str, str]] = {
         "> A 101 1 100 1000 @400 id=12",
         "retransmission:timeout 5",
     ),
+    "the same identification and timestamp, however late": (
+        OPEN + "> A 1 1 100 1000 @100 ts=500/1 id=11\n",
+        "> A 1 1 100 1000 @400 ts=500/1 id=11",
+        "duplicated 4",
+    ),
     "another identification": (OPEN + THREE, "> A 201 1 100 1000 @390 id=14", "retransmission:tail_loss_probe 6"),
     "another timestamp": (OPEN + ONE, "> A 1 1 100 1000 @400 ts=800/1", "retransmission:tail_loss_probe 4"),
     "no identification, at once": (OPEN + ONE, "> A 1 1 100 1000 @101 ts=500/1", "duplicated 4"),
@@ -191,6 +196,11 @@ CASES: dict[str, tuple[str, str, str]] = {
     "challenge ACK for a SYN": (OPEN + "> S 5000 - 0 1000 @900\n", "< A 1 1 0 1000 @980", "challenge_ack 4"),
     "a SYN is acknowledged": ("> S 0 - 0 1000 @0\n", "< A 1 1 0 1000 @1", ""),
     "challenge ACK for a SYN,ACK": (OPEN + "< SA 0 1 0 1000 @900 sp\n", "> A 1 1 0 1000 @900", "challenge_ack 4"),
+    "the first window that is scaled": (
+        "> S 0 - 0 1000 @0 sp\n< S 0 - 0 1000 @1 sp\n> SA 0 1 0 1000 @2 sp\n< SA 0 1 0 1000 @3 sp\n",
+        "> A 1 1 0 900 @4",
+        "",
+    ),
     "challenge ACK for a reset": (OPEN + "> R 50 - 0 0 @900\n", "< A 1 1 0 1000 @980", "challenge_ack 4"),
     "ACK after a good reset": (
         OPEN + ONE + "< A 1 101 0 1000 @180\n> R 101 - 0 0 @900\n",

@@ -84,7 +84,10 @@ class Diagnosis:
 
     def feed(self, segment: Segment, own: Direction, peer: Direction, names: tuple[str, ...]) -> tuple[Finding, ...]:
         """What this segment shows; ``names`` are Wireshark's for it."""
-        found = [Finding(_SAME_MEANING[name], segment.packet) for name in names if name in _SAME_MEANING]
+        meant = [_SAME_MEANING[name] for name in names if name in _SAME_MEANING]
+        if own.only_syn:  # the window before was that of a SYN, which is never scaled: no buffer has grown since
+            meant = [kind for kind in meant if kind is not Kind.WINDOW_UPDATE]
+        found = [Finding(kind, segment.packet) for kind in meant]
         if "ack_lost_segment" in names:
             found.append(Finding(Kind.CAPTURE_LOSS, segment.packet, known=Known.INFERRED))
         if self._doubts:

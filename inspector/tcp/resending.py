@@ -66,8 +66,8 @@ def copied(segment: Segment, original: Segment, round_trip_ns: int | None) -> Kn
     times = segment.options.timestamp, original.options.timestamp
     if segment.identification and original.identification:
         alike = segment.identification == original.identification and times[0] == times[1]
-        soon = segment.time_ns - original.time_ns < _LEAST_TIMEOUT_NS  # later a timer sends
-        return Known.SEEN if alike and soon else None
+        soon = segment.time_ns - original.time_ns < _LEAST_TIMEOUT_NS  # later a timer sends, at a time of its own
+        return Known.SEEN if alike and (soon or times[0] is not None) else None
     if times[0] is not None and times[0] != times[1]:
         return None
     soon_ns = _COPY_NS if round_trip_ns is None else max(round_trip_ns // 2, _COPY_NS)

@@ -10,7 +10,7 @@ from inspector.explain.frame import CapturedFrame
 from inspector.explain.reason import Amount, Duration, Numbers, Reason
 from inspector.explain.scene import Scene
 from inspector.tcp.states import Side
-from inspector.text import say
+from inspector.text import listed, say
 from inspector.views.call_words import asked
 from inspector.views.ladder_layout import rule, wrapped
 from inspector.views.line import Line, Span, line_of
@@ -127,5 +127,5 @@ def _worded(value: object) -> str:
         return data_bytes(value)
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         shown = [_worded(each) for each in value[:_NUMBERS_TOLD]]
-        return ", ".join([*shown, "…"] if len(value) > len(shown) else shown)
+        return listed([*shown, "…"] if len(value) > len(shown) else shown)
     return str(value)

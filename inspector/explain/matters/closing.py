@@ -6,7 +6,7 @@ from inspector.calls.matching import EXIT
 from inspector.explain.matters.matter import MatterRule, Reading, Severity
 from inspector.explain.matters.opening import ANSWER_NS
 from inspector.explain.reason import Amount, Case, Duration, Numbers
-from inspector.explain.rules import closing as reasons
+from inspector.explain.rules import resets as reasons
 from inspector.explain.scene import FIN, RST, Moment
 from inspector.tcp.findings import Kind
 from inspector.tcp.report import Closing, Opening
@@ -28,6 +28,8 @@ def _aborted(reading: Reading) -> Moment | None:
     outcome = reading.outcome
     if outcome is None or outcome.closing is not Closing.RESET or outcome.opening in _TOLD_OTHERWISE:
         return None
+    if reading.only is not None and len(reading.resets) < len(reading.scene.rows):
+        return None  # of one direction nobody knows what was acknowledged
     return reading.reset
 
 

@@ -15,6 +15,7 @@ from inspector.explain.rules import (
     icmp,
     opening,
     programs,
+    resets,
 )
 from inspector.explain.scene import Moment
 
@@ -22,6 +23,7 @@ RULES: tuple[Rule, ...] = (
     *opening.RULES,
     *data.RULES,
     *closing.RULES,
+    *resets.RULES,
     *findings.RULES,
     *flights.RULES,
     *datagrams.RULES,

@@ -14,6 +14,7 @@ _HELD_BACK_MOST_NS = 510_000_000  # RFC 9293 section 3.8.6.3: less than 0.5 s
 _AT_ONCE_NS = 1_000_000
 _WAITED_NS = 5_000_000
 _CONTINUES = 0x80  # the upper two bits of every byte of a character but its first, RFC 3629 section 3
+_TIMESTAMP_BYTES = 12  # of a segment, which the option takes with two of padding: RFC 7323 appendix A
 _TELLING = 8  # packets looked at, at the most, on either side of one
 
 
@@ -116,7 +117,7 @@ def nagle_or_idle(m: Moment) -> Iterator[Case]:
 def _is_small(m: Moment) -> bool:
     """Less than a whole segment."""
     mss = _peer_mss(m)
-    return m.row.payload_bytes < (mss - 12 if mss is not None else 536)
+    return m.row.payload_bytes < (mss - _TIMESTAMP_BYTES if mss is not None else 536)
 
 
 def _peer_mss(m: Moment) -> int | None:
@@ -128,8 +129,9 @@ def _peer_mss(m: Moment) -> int | None:
 def super_segment(m: Moment) -> Iterator[Case]:
     """Larger than the receiver's MSS: captured before the card cut it up."""
     if m.report is not None and (mss := _peer_mss(m)) is not None and m.row.payload_bytes > mss and not m.flags & SYN:
-        parameters = {"count": Amount(m.row.payload_bytes), "mss": mss, "pieces": -(-m.row.payload_bytes // mss)}
-        yield Case(parameters, known=Known.INFERRED)
+        options = _TIMESTAMP_BYTES if m.segment.options.timestamp is not None else 0
+        pieces = -(-m.row.payload_bytes // max(mss - options, 1))
+        yield Case({"count": Amount(m.row.payload_bytes), "mss": mss, "pieces": pieces}, known=Known.INFERRED)
 
 
 def half_window(m: Moment) -> Iterator[Case]:
@@ -200,7 +202,8 @@ def pure_ack(m: Moment) -> Iterator[Case]:
 
 def plain_ack(m: Moment) -> Iterator[Case]:
     """An ACK that is the first to cover nothing that was captured, and that tells of nothing else."""
-    if m.is_pure_ack and not m.covers and m.report is not None and not m.scene.findings_of.get(m.row.packet):
+    known = all(each.finding(Kind.SIMULTANEOUS_OPEN) for each in m.covers)  # these SYNs were acknowledged before
+    if m.is_pure_ack and known and m.report is not None and not m.scene.findings_of.get(m.row.packet):
         yield Case({"side": m.side, "ack": m.report.relative_ack})
 
 

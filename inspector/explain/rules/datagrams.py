@@ -111,10 +111,10 @@ def udp_ephemeral(m: Moment) -> Iterator[Case]:
     """The kernel chose the client's port, at the first datagram."""
     port = m.scene.conversation.client.port or 0
     first = m.scene.own_places[Side.CLIENT][:1]
-    if not is_datagram(m) or first != [m.place] or port < _FIRST_EPHEMERAL or m.scene.calls_named(m.side, "bind"):
+    if not is_datagram(m) or first != [m.place] or port < _FIRST_EPHEMERAL:
         return
-    known = Known.SEEN if m.knows_calls(m.side) else Known.INFERRED
-    yield Case({"side": m.side, "peer": m.side.other, "port": port}, known=known)
+    if m.knows_calls(m.side) and not m.scene.calls_named(m.side, "bind"):
+        yield Case({"side": m.side, "peer": m.side.other, "port": port})
 
 
 def udp_received(m: Moment) -> Iterator[Case]:

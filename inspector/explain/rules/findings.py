@@ -1,7 +1,7 @@
 """Why a segment came again, out of order, or not at all; windows, probes and keep-alives."""
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 
 from inspector.explain.reason import Amount, Case, Duration, Part, Rule
 from inspector.explain.scene import ACK, RST, SYN, Moment
@@ -11,7 +11,7 @@ from inspector.tcp.seqnum import seq_diff
 from inspector.tcp.states import Known
 
 _TOLD_OF_SYNS = (Cause.ANSWER_TO_SYN, Cause.FAST_OPEN_REFUSED)
-_TRIES_TOLD = 8
+_TRIES_TOLD = 7
 _DOUBLED = 1.6  # of the wait before, and more: what is less is no doubling
 _LOOKED_AT = 64  # segments before one, at the most
 _CWR, _ECE = int(Flag.CWR), int(Flag.ECE)
@@ -68,20 +68,47 @@ def first_copy_not_captured(m: Moment) -> Iterator[Case]:
 
 def backoff(m: Moment) -> Iterator[Case]:
     """The wait doubles with each try."""
+    tries = _tries(m)
+    if len(tries) > 2 and not _begins_alike(tries) and _wait(tries, 0) > _DOUBLED * _wait(tries, 1):
+        yield _waits(tries)
+
+
+def backoff_of_syns(m: Moment) -> Iterator[Case]:
+    """The waits for the first SYNs are alike, and double later: tcp_syn_linear_timeouts."""
+    tries = _tries(m)
+    if len(tries) > 2 and _begins_alike(tries):
+        yield _waits(tries)
+
+
+def _tries(m: Moment) -> list[Moment]:
+    """What its timer sent again, the latest first, itself and the first copy included."""
     finding = m.finding(Kind.RETRANSMISSION)
     if finding is None or finding.cause not in (Cause.TIMEOUT, Cause.TIMER, Cause.TAIL_LOSS_PROBE):
-        return
-    tries: list[Moment] = []
+        return []
+    tries = [m]
     for each in islice(m.before(m.side), _LOOKED_AT):
         if each.is_pure_ack and not m.is_pure_ack:
             continue
-        if each.report is None or each.segment.seq != m.segment.seq or len(tries) == _TRIES_TOLD:
+        if each.report is None or each.segment.seq != m.segment.seq:
             break
         tries.append(each)
-    if len(tries) > 1 and m.since(tries[0]) > _DOUBLED * tries[0].since(tries[1]):
-        waits = [Duration(later.since(earlier)) for later, earlier in zip([m, *tries], tries, strict=False)]
-        parameters = {"tries": len(tries) + 1, "waits": tuple(reversed(waits))}
-        yield Case(parameters, tuple(each.row.packet for each in reversed(tries)))
+    return tries
+
+
+def _wait(tries: list[Moment], at: int) -> int:
+    return tries[at].since(tries[at + 1])
+
+
+def _begins_alike(tries: list[Moment]) -> bool:
+    """Whether it is a SYN whose first two waits did not double."""
+    return tries[0].has(SYN, ACK) and _wait(tries, -3) < _DOUBLED * _wait(tries, -2)
+
+
+def _waits(tries: list[Moment]) -> Case:
+    told = tries[:_TRIES_TOLD]
+    waits = tuple(Duration(later.since(earlier)) for later, earlier in pairwise(told))
+    parameters = {"tries": len(tries), "waits": tuple(reversed(waits))}
+    return Case(parameters, tuple(each.row.packet for each in reversed(told[1:])))
 
 
 def duplicate_ack(m: Moment) -> Iterator[Case]:
@@ -106,6 +133,19 @@ def duplicate_sack(m: Moment) -> Iterator[Case]:
     if m.report is not None and blocks and m.flags & ACK and seq_diff(blocks[0][1], m.segment.ack) >= 0:
         left, right = (m.report.relative_ack + seq_diff(m.segment.ack, edge) for edge in blocks[0])
         yield Case({"side": m.side, "left": left, "right": right})
+
+
+def keep_alive(m: Moment) -> Iterator[Case]:
+    """The window of the other side was open, so it is no zero-window probe."""
+    if m.last_peer is not None:
+        yield from _plain(Kind.KEEP_ALIVE)(m)
+
+
+def keep_alive_or_window_probe(m: Moment) -> Iterator[Case]:
+    """Nothing of the other side was captured, so its window is not known."""
+    if m.last_peer is None:
+        for case in _plain(Kind.KEEP_ALIVE)(m):
+            yield case._replace(known=Known.UNKNOWN)
 
 
 def zero_window(m: Moment) -> Iterator[Case]:
@@ -153,7 +193,9 @@ def window(m: Moment) -> Iterator[Case]:
     report = m.report
     if report is not None and report.scaled_window not in (None, report.segment.window) and not m.flags & (SYN | RST):
         parameters = {"side": m.side, "window": report.segment.window, "scaled": Amount(report.scaled_window or 0)}
-        yield Case(parameters)
+        own, theirs = m.scene.syns[m.side], m.scene.syns[m.side.other]
+        agreed = theirs is not None or (own is not None and own.flags & ACK)  # a SYN,ACK has it only if the SYN had
+        yield Case(parameters, known=Known.SEEN if agreed else Known.INFERRED)
 
 
 def window_unknown(m: Moment) -> Iterator[Case]:
@@ -187,6 +229,7 @@ _CAUSES = {
 RULES = (
     *(Rule(f"resent_{cause}", Part.WHY, *where, _resent(cause)) for cause, where in _CAUSES.items()),
     Rule("backoff", Part.WHY, "rto", "RFC 6298 §5.5", backoff),
+    Rule("backoff_of_syns", Part.WHY, "rto", "Documentation/networking/ip-sysctl.rst", backoff_of_syns),
     Rule("first_copy_not_captured", Part.WHY, "rto", "RFC 9293 §3.8.1", first_copy_not_captured),
     Rule("spurious", Part.WHY, "rto", "RFC 2883 §4", _about_first(Kind.SPURIOUS_RETRANSMISSION)),
     Rule("duplicated", Part.WHAT, "loopback", "RFC 9293 §3.4", _about_first(Kind.DUPLICATED)),
@@ -197,7 +240,8 @@ RULES = (
     Rule("sack", Part.NUMBERS, "fast-retransmit", "RFC 2018 §3", sack),
     Rule("duplicate_sack", Part.NUMBERS, "fast-retransmit", "RFC 2883 §4", duplicate_sack),
     Rule("challenge_ack", Part.WHY, "challenge-ack", "RFC 5961 §3.2", _about_first(Kind.CHALLENGE_ACK)),
-    Rule("keep_alive", Part.WHAT, "keep-alive", "RFC 9293 §3.8.4", _plain(Kind.KEEP_ALIVE)),
+    Rule("keep_alive", Part.WHAT, "keep-alive", "RFC 9293 §3.8.4", keep_alive),
+    Rule("keep_alive_or_window_probe", Part.WHAT, "keep-alive", "RFC 9293 §3.8.6.1", keep_alive_or_window_probe),
     Rule("keep_alive_answer", Part.WHAT, "keep-alive", "RFC 9293 §3.8.4", _about_first(Kind.KEEP_ALIVE_ANSWER)),
     Rule("zero_window_probe", Part.WHAT, "zero-window", "RFC 9293 §3.8.6.1", _plain(Kind.ZERO_WINDOW_PROBE)),
     Rule(

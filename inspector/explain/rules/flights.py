@@ -18,7 +18,9 @@ _LOOKED_AT = 64  # packets before one, at the most
 def _flight(m: Moment) -> Flight | None:
     """The flight that begins with this packet, if it is of some size."""
     flight = m.scene.flights.get(m.row.packet)
-    return flight if flight is not None and flight.segments >= _LEAST_SEGMENTS else None
+    if flight is None or flight.segments < _LEAST_SEGMENTS or m.scene.moment(flight.last).finding(Kind.WINDOW_FULL):
+        return None  # what ended it was the receiver's window
+    return flight
 
 
 def _case(m: Moment, flight: Flight, waited_ns: int) -> Case:

@@ -233,13 +233,13 @@ def tunnelled(m: Moment) -> Iterator[Case]:
 
 RULES = (
     *(
-        Rule(name, Part.WHAT, "icmp-unreachable", "RFC 792", _error(name))
+        Rule(name, Part.WHAT, "icmp-unreachable", "RFC 792, RFC 4443", _error(name))
         for name in (*dict.fromkeys(_TOLD_AS.values()), _OTHER_ERROR)
     ),
-    Rule("ping_ttl", Part.WHAT, "icmp-unreachable", "RFC 792", ping_ttl),
-    Rule("ping_error", Part.WHAT, "icmp-unreachable", "RFC 792", ping_error),
-    Rule("icmp_stray", Part.WHAT, "icmp-unreachable", "RFC 792", icmp_stray),
-    Rule("icmp_other", Part.WHAT, "icmp-unreachable", "RFC 792", icmp_other),
+    Rule("ping_ttl", Part.WHAT, "icmp-unreachable", "RFC 792, RFC 4443", ping_ttl),
+    Rule("ping_error", Part.WHAT, "icmp-unreachable", "RFC 792, RFC 4443", ping_error),
+    Rule("icmp_stray", Part.WHAT, "icmp-unreachable", "RFC 792, RFC 4443", icmp_stray),
+    Rule("icmp_other", Part.WHAT, "icmp-unreachable", "RFC 792, RFC 4443", icmp_other),
     Rule("icmp_quotes", Part.NUMBERS, "icmp-unreachable", "RFC 1122 §3.2.2", icmp_quotes),
     Rule("icmp_quotes_unseen", Part.NUMBERS, "icmp-unreachable", "RFC 1122 §3.2.2", icmp_quotes_unseen),
     Rule("icmp_rejected", Part.WHY, "icmp-unreachable", "RFC 9293 §3.10.7.1", icmp_rejected),
@@ -250,11 +250,11 @@ RULES = (
     Rule("icmp_soft", Part.PROGRAMS, "icmp-unreachable", "RFC 9293 §3.9.2.2", icmp_soft),
     Rule("icmp_smaller", Part.NEXT, "mtu-mss", "RFC 1191 §3", icmp_smaller),
     Rule("icmp_smaller_datagrams", Part.NEXT, "mtu-mss", "udp(7)", icmp_smaller_datagrams),
-    Rule("echo_request", Part.WHAT, "icmp-unreachable", "RFC 792", echo_request),
+    Rule("echo_request", Part.WHAT, "icmp-unreachable", "RFC 792, RFC 4443", echo_request),
     Rule("echo_reply", Part.WHAT, "icmp-unreachable", "RFC 1122 §3.2.2.6", echo_reply),
-    Rule("echo_time", Part.NUMBERS, "icmp-unreachable", "RFC 792", echo_time),
-    Rule("echo_next", Part.NEXT, "icmp-unreachable", "RFC 792", echo_next),
-    Rule("echo_unanswered", Part.NEXT, "icmp-unreachable", "RFC 792", echo_unanswered),
+    Rule("echo_time", Part.NUMBERS, "icmp-unreachable", "RFC 792, RFC 4443", echo_time),
+    Rule("echo_next", Part.NEXT, "icmp-unreachable", "RFC 792, RFC 4443", echo_next),
+    Rule("echo_unanswered", Part.NEXT, "icmp-unreachable", "RFC 792, RFC 4443", echo_unanswered),
     *(Rule(name, Part.WHAT, "encapsulation", "RFC 4861 §4", _message(name)) for name in _MESSAGES),
     Rule("fragment", Part.WHAT, "mtu-mss", "RFC 791 §3.2", fragment),
     Rule("damaged", Part.WHAT, "encapsulation", "RFC 1122 §3.2.1", damaged),

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from itertools import islice
 
+from inspector.calls.matching import SidedCall
 from inspector.explain.reason import Case, Duration, Part, Rule
 from inspector.explain.scene import ACK, CWR, ECE, RST, SYN, Moment
 from inspector.tcp.findings import Cause, Kind
 from inspector.tcp.states import Known, Side
 
-_LOOPBACK_MSS = (65_495, 65_476, 65_483)  # IPv4 (65,535 - 40), IPv6 (65,536 - 60), and as some stacks count it
-_MTU_OF_MSS = {1460: 1500, 1440: 1500}  # what Ethernet allows over IPv4 and IPv6
+_HEADERS = {False: 40, True: 60}  # of IP and TCP, over IPv4 and over IPv6
+_LOOPBACK_LARGEST = {False: 65_535, True: 65_536}  # the MTU of loopback is 65,536, more than an IPv4 packet can have
+_ETHERNET_MTU = 1500
 _ACCEPTED_LATE_NS = 1_000_000
 _OWN_TIMEOUT = "timeout"  # as the recorder names what settimeout() ends
 
@@ -117,8 +119,14 @@ def syn_acked(m: Moment) -> Iterator[Case]:
 
 def third(m: Moment) -> Iterator[Case]:
     """The segment that completes the handshake."""
-    if m.has(ACK, SYN | RST) and any(each.has(SYN | ACK) for each in m.covers):
+    if m.has(ACK, SYN | RST) and _answer_covered(m) is not None:
         yield Case({"side": m.side, "peer": m.side.other})
+
+
+def _answer_covered(m: Moment) -> Moment | None:
+    """The SYN,ACK of a listener that it acknowledges: of a simultaneous open there is none."""
+    answers = (each for each in m.covers if each.has(SYN | ACK))
+    return next((each for each in answers if not each.finding(Kind.SIMULTANEOUS_OPEN)), None)
 
 
 def connect_returns(m: Moment) -> Iterator[Case]:
@@ -136,9 +144,8 @@ def connect_returns(m: Moment) -> Iterator[Case]:
 def connect_in_progress(m: Moment) -> Iterator[Case]:
     """The SYN is sent although connect() raised."""
     if m.has(SYN, ACK | RST):
-        for each in m.calls(m.side, "connect", "connect_ex"):
-            if each.call.error == "EINPROGRESS":
-                yield Case({"side": m.side, "call": each}, calls=(each,))
+        for each in _went_on(m):
+            yield Case({"side": m.side, "call": each}, calls=(each,))
 
 
 def accept(m: Moment) -> Iterator[Case]:
@@ -155,7 +162,7 @@ def accept(m: Moment) -> Iterator[Case]:
 
 def accept_pending(m: Moment) -> Iterator[Case]:
     """Complete before accept(): what the kernel does by itself."""
-    if m.has(ACK, SYN | RST) and any(each.has(SYN | ACK) for each in m.covers):
+    if m.has(ACK, SYN | RST) and _answer_covered(m) is not None and not m.scene.is_itself:
         yield Case({"side": m.side.other}, known=Known.INFERRED)
 
 
@@ -169,7 +176,7 @@ def refused_numbers(m: Moment) -> Iterator[Case]:
     """The reset acknowledges the SYN, so that it is believed."""
     if m.has(RST | ACK, SYN):
         for each in m.covers:
-            if each.has(SYN, ACK):
+            if each.has(SYN, ACK) and m.segment.ack == (each.segment.seq + 1) & 0xFFFFFFFF:
                 parameters = {"ack": m.segment.ack, "seq": each.segment.seq, "packet": each.row.packet}
                 yield Case(parameters, (each.row.packet,))
 
@@ -178,9 +185,21 @@ def refused_call(m: Moment) -> Iterator[Case]:
     """What the program is told."""
     if m.has(RST | ACK, SYN):
         for each in m.covers:
-            if each.has(SYN, ACK):
+            if each.has(SYN, ACK) and not _went_on(each):
                 failed = [call for call in each.calls(each.side, "connect", "connect_ex") if call.call.error]
                 yield Case({"side": each.side}, calls=tuple(failed), known=Known.SEEN if failed else Known.INFERRED)
+
+
+def _went_on(syn: Moment) -> list[SidedCall]:
+    """The connect() of a SYN, when it did not wait for the answer."""
+    return [each for each in syn.calls(syn.side, "connect", "connect_ex") if each.call.error == "EINPROGRESS"]
+
+
+def refused_later(m: Moment) -> Iterator[Case]:
+    """What the program is told whose connect() did not wait."""
+    for each in m.covers if m.has(RST | ACK, SYN) else ():
+        for call in _went_on(each)[:1] if each.has(SYN, ACK) else ():
+            yield Case({"side": each.side, "call": call}, calls=(call,), known=Known.INFERRED)
 
 
 def simultaneous_open(m: Moment) -> Iterator[Case]:
@@ -190,8 +209,14 @@ def simultaneous_open(m: Moment) -> Iterator[Case]:
 
 
 def fast_open(m: Moment) -> Iterator[Case]:
-    """Data in the SYN."""
-    if m.has(SYN, ACK | RST) and m.row.payload_bytes:
+    """Data in the SYN, with a cookie."""
+    if m.has(SYN, ACK | RST) and m.row.payload_bytes and m.segment.options.fast_open_cookie:
+        yield Case({"side": m.side, "count": m.row.payload_bytes})
+
+
+def syn_data(m: Moment) -> Iterator[Case]:
+    """Data in the SYN of who has no cookie."""
+    if m.has(SYN, ACK | RST) and m.row.payload_bytes and not m.segment.options.fast_open_cookie:
         yield Case({"side": m.side, "count": m.row.payload_bytes})
 
 
@@ -220,15 +245,22 @@ def fast_open_refused(m: Moment) -> Iterator[Case]:
 
 def mss(m: Moment) -> Iterator[Case]:
     """The largest segment it wants."""
-    if m.flags & SYN and (size := m.segment.options.mss) in _MTU_OF_MSS:
-        header = _MTU_OF_MSS[size] - size
-        yield Case({"side": m.side, "mss": size, "mtu": _MTU_OF_MSS[size], "headers": header})
+    headers = _HEADERS[_is_ipv6(m)]
+    if m.flags & SYN and m.segment.options.mss == _ETHERNET_MTU - headers:
+        parameters = {"mss": m.segment.options.mss, "mtu": _ETHERNET_MTU, "headers": headers}
+        yield Case({"side": m.side, **parameters}, known=Known.INFERRED)
+
+
+def _is_ipv6(m: Moment) -> bool:
+    return ":" in m.scene.conversation.client.address
 
 
 def mss_loopback(m: Moment) -> Iterator[Case]:
     """That of loopback, whose MTU is 65,536."""
-    if m.flags & SYN and m.segment.options.mss in _LOOPBACK_MSS:
-        yield Case({"side": m.side, "mss": m.segment.options.mss})
+    largest, headers = _LOOPBACK_LARGEST[_is_ipv6(m)], _HEADERS[_is_ipv6(m)]
+    if m.flags & SYN and m.segment.options.mss == largest - headers:
+        sizes = {"mss": m.segment.options.mss, "largest": f"{largest:,}", "ethernet": _ETHERNET_MTU - headers}
+        yield Case({"side": m.side, **sizes}, known=Known.INFERRED)
 
 
 def window_scale(m: Moment) -> Iterator[Case]:
@@ -283,13 +315,10 @@ def never_completed(m: Moment) -> Iterator[Case]:
 
 def opened_at(m: Moment) -> Iterator[Case]:
     """The round trip that the handshake measures."""
-    if not m.has(ACK, SYN | RST):
-        return
-    for each in m.covers:
-        if each.has(SYN | ACK):
-            asked = next((syn for syn in each.before(m.side) if syn.has(SYN, ACK)), None)
-            if asked is not None:
-                yield Case({"time": Duration(m.since(asked)), "first": asked.row.packet}, (asked.row.packet,))
+    answer = _answer_covered(m) if m.has(ACK, SYN | RST) else None
+    asked = next((syn for syn in answer.before(m.side) if syn.has(SYN, ACK)), None) if answer is not None else None
+    if asked is not None:
+        yield Case({"time": Duration(m.since(asked)), "first": asked.row.packet}, (asked.row.packet,))
 
 
 def itself(m: Moment) -> Iterator[Case]:
@@ -306,6 +335,7 @@ RULES = (
     Rule("simultaneous_open", Part.WHAT, "simultaneous", "RFC 9293 §3.5", simultaneous_open),
     Rule("itself", Part.WHAT, "simultaneous", "RFC 9293 §3.5", itself),
     Rule("fast_open", Part.WHAT, "fast-open", "RFC 7413 §3", fast_open),
+    Rule("syn_data", Part.WHAT, "fast-open", "RFC 9293 §3.5", syn_data),
     Rule("fast_open_cookie", Part.WHAT, "fast-open", "RFC 7413 §4.1.1", fast_open_cookie),
     Rule("syn_call", Part.WHY, "handshake", "connect(2)", syn_call),
     Rule("syn_unseen_call", Part.WHY, "handshake", "RFC 9293 §3.10.1", syn_unseen_call),
@@ -315,7 +345,7 @@ RULES = (
     Rule("syn_ack_again", Part.WHY, "rto", "RFC 9293 §3.8.1", syn_ack_again),
     Rule("reused_ports", Part.WHY, "time-wait", "RFC 9293 §3.6.1", reused_ports),
     Rule("syn_acked", Part.NUMBERS, "sequence-numbers", "RFC 9293 §3.4", syn_acked),
-    Rule("refused_numbers", Part.NUMBERS, "refused-or-timeout", "RFC 9293 §3.10.7.1", refused_numbers),
+    Rule("refused_numbers", Part.NUMBERS, "refused-or-timeout", "RFC 9293 §3.5.3", refused_numbers),
     Rule("fast_open_taken", Part.NUMBERS, "fast-open", "RFC 7413 §3", fast_open_taken),
     Rule("fast_open_refused", Part.NUMBERS, "fast-open", "RFC 7413 §3", fast_open_refused),
     Rule("mss", Part.NUMBERS, "mtu-mss", "RFC 9293 §3.7.1", mss),
@@ -330,6 +360,7 @@ RULES = (
     Rule("connect_returns", Part.PROGRAMS, "handshake", "connect(2)", connect_returns),
     Rule("connect_in_progress", Part.PROGRAMS, "non-blocking", "connect(2)", connect_in_progress),
     Rule("refused_call", Part.PROGRAMS, "refused-or-timeout", "connect(2)", refused_call),
+    Rule("refused_later", Part.PROGRAMS, "non-blocking", "connect(2)", refused_later),
     Rule("syn_given_up", Part.PROGRAMS, "refused-or-timeout", "socket.settimeout()", syn_given_up),
     Rule("accept_pending", Part.PROGRAMS, "accept-queue", "listen(2)", accept_pending),
     Rule("accept", Part.PROGRAMS, "accept-queue", "accept(2)", accept),

@@ -39,7 +39,7 @@ def ephemeral_port(m: Moment) -> Iterator[Case]:
     conversation = m.scene.conversation
     port = conversation.client.port
     first_datagram = not m.place and m.row.report is None and m.row.notice is None and conversation.protocol == "UDP"
-    opens = (m.has(SYN, ACK | RST) and not m.is_resent) or first_datagram
+    opens = (m.has(SYN, ACK | RST) and not m.is_resent) or (first_datagram and not m.knows_calls(m.side))
     if opens and m.side is Side.CLIENT and port is not None and port >= _FIRST_EPHEMERAL:
         yield Case({"side": m.side, "port": port}, known=Known.INFERRED)
 
@@ -278,7 +278,7 @@ def _record(kind: int, *first: int) -> Callable[[Moment], Iterator[Case]]:
 _OTHER_HANDSHAKE = tuple(byte for byte in range(-1, 256) if byte not in (_CLIENT_HELLO, _SERVER_HELLO))
 
 RULES = (
-    Rule("four_tuple", Part.NUMBERS, "four-tuple", "RFC 9293 §3.3.1", four_tuple),
+    Rule("four_tuple", Part.NUMBERS, "four-tuple", "RFC 9293 §3.4.1", four_tuple),
     Rule("accepted_socket", Part.PROGRAMS, "four-tuple", "accept(2)", accepted_socket),
     Rule("ephemeral_port", Part.NUMBERS, "ephemeral-port", "RFC 6335 §6", ephemeral_port),
     Rule("nodelay", Part.WHY, "nagle", "RFC 9293 §3.7.4", nodelay),
