@@ -16,6 +16,7 @@ from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag, Segment
 from inspector.tcp.states import Side
 from inspector.text.problems import DamageProblem
+from inspector.trace import ahead
 from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
 from inspector.trace.counts import Counts
 from inspector.trace.ends import ends_of
@@ -46,21 +47,29 @@ class Trace:
         self._growing = GrowingColumns()
 
     @classmethod
-    def read(cls, path: str, progress: Callable[[int, int], None] | None = None) -> "Trace":
+    def read(cls, path: str, progress: Callable[[int, int], None] | None = None, *, fork: bool = False) -> "Trace":
         """Index a capture file ("-" for standard input); raises FileProblem. ``progress`` gets (bytes done, total).
 
-        A file that stops making sense is read up to there, and ``damage`` says where.
+        A file that stops making sense is read up to there, and ``damage`` says where. With ``fork`` another process
+        helps with a large one: only for a program that has no threads.
         """
         file = open_capture(path, progress=progress)
         trace = cls(file)
-        for batch in file.batches():
-            trace.add(batch)
+        if fork and ahead.worthwhile(file):
+            for decoded in ahead.decoded_ahead(file, progress):
+                trace._add(*trace._intake.select_decoded(decoded))
+        else:
+            for batch in file.batches():
+                trace.add(batch)
         trace.damage, trace.comments = file.damage, file.comments
         return trace
 
     def add(self, batch: FrameBatch) -> None:
         """Index further frames; their positions must be those of ``source``."""
-        self._growing.append(self._intake.take(*self._intake.select(batch)))
+        self._add(*self._intake.select(batch))
+
+    def _add(self, columns: PacketColumns, rows: Rows) -> None:
+        self._growing.append(self._intake.take(columns, rows))
         self.__dict__.pop("_columns", None)
         self.__dict__.pop("_counts", None)
         self.__dict__.pop("_sorted", None)
