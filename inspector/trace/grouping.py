@@ -68,7 +68,7 @@ class PackedEndpoint(NamedTuple):
 
 def unpack(endpoint: int) -> PackedEndpoint:
     """Address (as in the columns) and port of an endpoint's number."""
-    return PackedEndpoint((endpoint >> 16) & 0xFFFFFFFF, endpoint & 0xFFFF)
+    return PackedEndpoint(endpoint >> 16 & 0xFFFFFFFF, endpoint & 0xFFFF)
 
 
 def _pack(network: int, protocol: int, address: int, port: int) -> int:
