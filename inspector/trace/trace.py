@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from functools import cached_property, partial
+from itertools import chain
 from types import TracebackType
 
 import numpy as np
@@ -20,7 +21,7 @@ from inspector.trace import ahead
 from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
 from inspector.trace.counts import Counts
 from inspector.trace.ends import ends_of
-from inspector.trace.grouping import TCP, Instance, is_segment
+from inspector.trace.grouping import TCP, Instance, in_order, is_segment
 from inspector.trace.intake import Intake, Rows
 from inspector.trace.past import ColumnsPast
 from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
@@ -190,8 +191,8 @@ class Trace:
         rows = self._asked_for(selection, number)
         which, workers = share
         recorder = Recorder(self._addresses)
-        for part, reports in self._reports(rows[self._columns.conversation[rows] % workers == which]):
-            yield from recorder.records(self._columns, part, reports)
+        read = self._reports(rows[self._columns.conversation[rows] % workers == which])
+        return chain.from_iterable(recorder.records(self._columns, part, reports) for part, reports in read)
 
     def shares(self, workers: int, selection: Selection | None = None, number: int | None = None) -> U32:
         """To which of the workers each record falls."""
@@ -264,7 +265,7 @@ class Trace:
     @cached_property
     def _sorted(self) -> tuple[Rows, Rows]:
         numbers = self._columns.conversation
-        order = np.argsort(numbers, kind="stable")
+        order = in_order(numbers)
         return order, np.searchsorted(numbers[order], np.arange(len(self._instances) + 2))
 
     def _tcp_stream(self, rows: npt.NDArray[np.intp], sides: Container[Side]) -> Iterator[tuple[Side, Piece | Gap]]:
