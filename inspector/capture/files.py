@@ -6,6 +6,7 @@ import shlex
 import stat
 from collections.abc import Iterator
 from types import TracebackType
+from typing import NamedTuple
 
 from inspector.capture import pcap, pcapng
 from inspector.capture.batch import FrameBatch, Interface
@@ -39,6 +40,15 @@ _OTHER_FORMATS = {
     b"XCP\0": "NetXRay",
     b"TRSNIFF data": "Sniffer",
 }
+
+
+class Told(NamedTuple):
+    """What a capture file tells of itself while its batches are read; see CaptureFile."""
+
+    damage: DamageProblem | None
+    interfaces: list[Interface]
+    comments: dict[int, str]
+    section_comments: list[str]
 
 
 class CaptureFile:
@@ -76,6 +86,25 @@ class CaptureFile:
     def fetch(self, position: int, captured_bytes: int) -> bytes:
         """The captured bytes of the frame at that position; empty when the file is closed."""
         return self._store.fetch(position, captured_bytes)
+
+    @property
+    def size(self) -> int:
+        """The bytes of a file that is read as it is; 0 for what arrives, or has to be unpacked."""
+        return self._store.size if isinstance(self._store, ByteStore) else 0
+
+    def report_to(self, progress: Progress) -> None:
+        """Whom to tell of progress from now on, for a file that is read as it is."""
+        if isinstance(self._store, ByteStore):
+            self._store.progress = progress
+
+    def told(self) -> Told:
+        """What was told so far."""
+        return Told(self.damage, self.interfaces, self.comments, self.section_comments)
+
+    def take_over(self, told: Told) -> None:
+        """Tell what another process was told by the batches of this file."""
+        self.damage, self.interfaces[:], comments, self.section_comments[:] = told
+        self.comments.update(comments)
 
     def close(self) -> None:
         """Close the file; frames can no longer be fetched."""

@@ -26,8 +26,8 @@ class ByteStore:
     def __init__(self, name: str, descriptor: int, progress: Progress) -> None:
         self._name = name
         self._descriptor = descriptor
-        self._progress = progress
-        self._total_bytes = os.fstat(descriptor).st_size
+        self.progress = progress
+        self.size = os.fstat(descriptor).st_size
 
     def read(self, position: int, size: int, least: int) -> bytes:
         """Up to ``size`` bytes from there, fewer than ``least`` only at the end; raises DamageProblem."""
@@ -35,7 +35,7 @@ class ByteStore:
             data = os.pread(self._descriptor, size, position)
         except OSError as error:
             raise DamageProblem("file.unreadable", path=self._name, reason=error.strerror) from None
-        self._progress(position + len(data), self._total_bytes)
+        self.progress(position + len(data), self.size)
         return data
 
     def fetch(self, position: int, size: int) -> bytes:

@@ -30,7 +30,7 @@ def opened_trace(name: str) -> Iterator[Trace]:
     Damage is told on stderr once everything readable has been shown; see ``exit_status``.
     """
     with progress() as report:
-        trace = Trace.read(bundled.located(name), report)
+        trace = Trace.read(bundled.located(name), report, fork=True)
     with trace:
         yield trace
 

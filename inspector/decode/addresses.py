@@ -34,6 +34,10 @@ class AddressTable:
             self.number(address)
         return list(map(self._numbers.__getitem__, packed))
 
+    def since(self, known: int) -> list[bytes]:
+        """The addresses that were met after so many of them, in order; none may have been forgotten."""
+        return self._packed[known:]
+
     def keep(self, used: Collection[int]) -> None:
         """Forget all but the addresses of these numbers; the other numbers will mean new addresses."""
         gone = self._numbers.keys() - {bytes(16), *(self._packed[number] for number in used)}

@@ -33,6 +33,22 @@ Found = tuple[int | I64, U16]
 """Where the network header begins, and its EtherType."""
 
 
+class Decoded(NamedTuple):
+    """What a decoder made of a batch, for another one: columns, the addresses that are new, and as in Decoder."""
+
+    columns: PacketColumns
+    addresses: list[bytes]
+    quoted: dict[int, QuotedDatagram]
+    tunnels: dict[int, Tunnel]
+    reassembled: dict[int, bytes]
+
+    @property
+    def end(self) -> int:
+        """Where in the file the last frame ends."""
+        columns = self.columns
+        return int(columns.position[-1]) + int(columns.captured_bytes[-1]) if len(columns) else 0
+
+
 class Decoder:
     """Decodes batches in order; remembers addresses, what ICMP errors quote, and the ports of fragments."""
 
@@ -65,6 +81,24 @@ class Decoder:
             self._decode_exceptional(batch, columns, rows)
         self.packets += len(batch)
         return columns
+
+    def hand_over(self, batch: FrameBatch) -> Decoded:
+        """Decode the next batch, and forget what another decoder will know instead of this one."""
+        known = len(self.addresses)
+        columns = self.decode(batch)
+        decoded = Decoded(columns, self.addresses.since(known), dict(self.quoted), self.tunnels, dict(self.reassembled))
+        self.forget(self.packets + 1)
+        return decoded
+
+    def take_over(self, decoded: Decoded) -> PacketColumns:
+        """The columns of the next batch, which another decoder decoded."""
+        self.addresses.numbers(decoded.addresses)
+        self.quoted.update(decoded.quoted)
+        self.tunnels = decoded.tunnels
+        self.reassembled.update(decoded.reassembled)
+        self._reassembled_bytes += sum(map(len, decoded.reassembled.values()))
+        self.packets += len(decoded.columns)
+        return decoded.columns
 
     def forget(self, before_packet: int) -> None:
         """Drop what errors before a packet quoted, and datagrams that were put together before it."""
@@ -221,8 +255,9 @@ def _network_headers(batch: FrameBatch, offset: I64) -> tuple[I64, U16]:
 
 def _gather(buffer: Buffer, at: I64, size: int) -> U8:
     """``size`` bytes from each of the given places, a row each."""
-    windows: U8 = np.ndarray((len(buffer) - size + 1, size), np.uint8, buffer, strides=(1, 1))
-    gathered: U8 = windows[at]
+    # numpy copies an element without a type as a whole, and rows of a table byte by byte
+    windows = np.ndarray((len(buffer) - size + 1,), f"V{size}", buffer, strides=(1,))
+    gathered: U8 = windows[at].view(np.uint8).reshape(-1, size)
     return gathered
 
 

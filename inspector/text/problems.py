@@ -1,5 +1,7 @@
 """What can go wrong with files, rights, options and tools: exceptions that name operation, object and remedy by key."""
 
+from functools import partial
+
 from inspector.text import say, translated
 
 
@@ -15,6 +17,9 @@ class Problem(Exception):
         super().__init__(key, parameters)
         self.key = key
         self.parameters = parameters
+
+    def __reduce__(self) -> tuple[partial["Problem"], tuple[str]]:
+        return partial(type(self), **self.parameters), (self.key,)
 
     def __str__(self) -> str:
         given = self.parameters.get("reason")

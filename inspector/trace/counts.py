@@ -28,14 +28,15 @@ def describe(
     trace: "Trace | None" = None,
 ) -> Conversation:
     """A conversation from its grouping and its counts: (to the server, to the client) and (first, last)."""
-    has_ports = instance.protocol in PROTOCOLS_WITH_PORTS
-    client, server = (
-        Endpoint(addresses.text(instance.network, end.address), end.port if has_ports else None)
-        for end in map(unpack, instance.client_and_server)
-    )
+    network, protocol = instance.network, instance.protocol
+    has_ports = protocol in PROTOCOLS_WITH_PORTS
+    client, server = [
+        Endpoint(addresses.text(network, address), port if has_ports else None)
+        for address, port in map(unpack, instance.client_and_server)
+    ]
     return Conversation(
         number=instance.number,
-        protocol=protocol_name(instance.network, instance.protocol),
+        protocol=protocol_name(network, protocol),
         client=client,
         server=server,
         client_known=instance.client_known,

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from inspector.decode.columns import Mark, PacketColumns
 from inspector.tcp.segment import Flag
+from inspector.trace.grouping import in_order
 from inspector.trace.intake import Rows
 
 _SYN, _RST, _ACK = int(Flag.SYN), int(Flag.RST), int(Flag.ACK)
@@ -23,11 +24,7 @@ def deciding_rows(columns: PacketColumns, rows: Rows) -> Rows:
     """
     if not len(rows):
         return rows
-    number = columns.conversation[rows]
-    number -= number.min()
-    if number.max() < 1 << 16:
-        number = number.astype(np.uint16)  # numpy sorts these several times as fast
-    rows = rows[np.argsort(number, kind="stable")]
+    rows = rows[in_order(columns.conversation[rows])]
     conversation = columns.conversation[rows]
     flags = columns.flags[rows]
     side = ((columns.mark[rows] & int(Mark.TO_CLIENT)) != 0).astype(np.int8)

@@ -68,7 +68,7 @@ class PackedEndpoint(NamedTuple):
 
 def unpack(endpoint: int) -> PackedEndpoint:
     """Address (as in the columns) and port of an endpoint's number."""
-    return PackedEndpoint((endpoint >> 16) & 0xFFFFFFFF, endpoint & 0xFFFF)
+    return PackedEndpoint(endpoint >> 16 & 0xFFFFFFFF, endpoint & 0xFFFF)
 
 
 def _pack(network: int, protocol: int, address: int, port: int) -> int:
@@ -80,6 +80,13 @@ def is_segment(columns: PacketColumns, rows: npt.NDArray[np.intp] | slice = slic
     segments: npt.NDArray[np.bool_] = columns.protocol[rows] == TCP
     segments &= columns.mark[rows] & int(Mark.FRAGMENT | Mark.MALFORMED) == 0
     return segments
+
+
+def in_order(conversation: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:
+    """The indices of rows sorted by their conversations, those of each as they were."""
+    first, last = conversation.min(initial=_SEQUENCE_SPACE - 1), conversation.max(initial=0)
+    small = len(conversation) and last - first < 1 << 16  # numpy sorts 16 bits several times as fast
+    return np.argsort((conversation - first).astype(np.uint16) if small else conversation, kind="stable")
 
 
 def _belongs(columns: PacketColumns) -> npt.NDArray[np.bool_]:
@@ -174,22 +181,20 @@ class Grouping:
             if index < 0:
                 self._tie_error(columns, row, quoted.get(first_packet + row))
                 continue
-            group, direction = batch.group[index], int(batch.from_high[index])
+            group, direction = int(batch.group[index]), int(batch.from_high[index])
             key = batch.low[group], batch.high[group]
             instance = self._open.get(key)
-            flags, seq = int(columns.flags[row]) if batch.segments[index] else 0, int(columns.seq[row])
+            flags, seq = int(batch.flags[index]), int(columns.seq[row])
             opens = flags & (_SYN | _ACK) == _SYN
             if instance is None:
                 instance = self._create(columns, row, key, direction, reused=False)
             elif opens and instance.base_seq[direction] not in (None, seq):
                 instance = self._create(columns, row, key, direction, reused=True)
                 splits.append((index, instance))
-            if flags & _SYN:
-                instance.base_seq[direction] = seq
-            elif batch.segments[index] and instance.base_seq[direction] is None:
-                instance.base_seq[direction] = (seq - 1) % _SEQUENCE_SPACE
-            if flags & _ACK and instance.base_seq[1 - direction] is None:
-                instance.base_seq[1 - direction] = (int(columns.ack[row]) - 1) % _SEQUENCE_SPACE
+            if batch.opens_late[group]:
+                batch.note_row(index, direction, instance.base_seq)
+            else:
+                batch.note_all(group, instance.base_seq)
             if batch.first_instance[group] is None:
                 batch.first_instance[group] = instance
         return splits
@@ -247,29 +252,60 @@ class _Batch:
         self.columns = columns
         self.rows = rows
         self.segments = is_segment(columns, rows)
+        self.flags = np.where(self.segments, columns.flags[rows], 0)
         self.group = group
         self.from_high = from_high
         self.low = low
         self.high = high
         self.first_instance: list[Instance] = [None] * len(low)  # type: ignore[list-item]  # filled by the walk
+        self._first = _first_of(group, len(low))
+        late = self.flags & (_SYN | _ACK) == _SYN
+        late[self._first] = False
+        self.opens_late = np.bincount(group[late], minlength=len(low)) > 0  # a SYN comes after something else
+        self._syn_seq, self._seq_before = self._base_seqs()
 
     def events(self) -> list[tuple[int, int]]:
-        """(index, row) of what can open a conversation or tell a base sequence number: the first row of each group, the
-        first segment and the first ACK of each group and direction, every SYN, and all rows of a group where a SYN
-        comes after something else."""
-        flags = np.where(self.segments, self.columns.flags[self.rows], 0)
-        place = 2 * self.group + self.from_high
-        opening = flags & (_SYN | _ACK) == _SYN
-        late = opening.copy()
-        late[_first_of(self.group, len(self.low))] = False
-        often = np.bincount(self.group[late], minlength=len(self.low)) > 0
-        chosen = (flags & _SYN != 0) | often[self.group]
-        chosen[_first_of(self.group, len(self.low))] = True
-        for told in (self.segments, flags & _ACK):
-            tells = np.flatnonzero(told)
-            chosen[tells[_first_of(place[tells], 2 * len(self.low))]] = True
+        """(index, row) of what can open a conversation: the first row of each group, all where a SYN comes late."""
+        chosen = self.opens_late[self.group]
+        chosen[self._first] = True
         indices = np.flatnonzero(chosen)
         return list(zip(indices.tolist(), self.rows[indices].tolist(), strict=True))
+
+    def note_row(self, index: int, direction: int, base_seq: list[int | None]) -> None:
+        """Learn the base sequence numbers that a row tells."""
+        row, flags = self.rows[index], int(self.flags[index])
+        if flags & _SYN:
+            base_seq[direction] = int(self.columns.seq[row])
+        elif self.segments[index] and base_seq[direction] is None:
+            base_seq[direction] = (int(self.columns.seq[row]) - 1) % _SEQUENCE_SPACE
+        if flags & _ACK and base_seq[1 - direction] is None:
+            base_seq[1 - direction] = (int(self.columns.ack[row]) - 1) % _SEQUENCE_SPACE
+
+    def note_all(self, group: int, base_seq: list[int | None]) -> None:
+        """Learn those that all rows of a group tell, one after the other."""
+        for direction in (0, 1):
+            place = 2 * group + direction
+            if self._syn_seq[place] >= 0:
+                base_seq[direction] = self._syn_seq[place]
+            elif base_seq[direction] is None and self._seq_before[place] >= 0:
+                base_seq[direction] = self._seq_before[place]
+
+    def _base_seqs(self) -> tuple[list[int], list[int]]:
+        """By group and direction, the number of the last SYN, and the one before what the first row with any tells of
+        that direction: a segment its own, an ACK the other one's; -1 for none."""
+        count, places = len(self.rows), 2 * len(self.low)
+        place = 2 * self.group + self.from_high
+        seq, ack = self.columns.seq[self.rows], self.columns.ack[self.rows]
+        syn_seq = np.full(places, -1)
+        syns = np.flatnonzero(self.flags & _SYN)
+        syn_seq[place[syns]] = seq[syns]  # of equal places the last assignment stays
+        first = np.full((2, places), count)
+        for which, rows in enumerate((np.flatnonzero(self.segments)[::-1], np.flatnonzero(self.flags & _ACK)[::-1])):
+            first[which, place[rows] ^ which] = rows
+        own, others = first
+        before = np.where(own < others, np.append(seq, 0)[own], np.append(ack, 0)[others]).astype(np.int64) - 1
+        before = np.where(np.minimum(own, others) < count, before % _SEQUENCE_SPACE, -1)
+        return syn_seq.tolist(), before.tolist()
 
 
 def _first_of(places: npt.NDArray[np.intp], size: int) -> npt.NDArray[np.intp]:

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from inspector.capture.batch import FrameBatch
 from inspector.decode.columns import Mark, Network, PacketColumns
 from inspector.decode.exceptional import QuotedDatagram
-from inspector.decode.fast import Decoder
+from inspector.decode.fast import Decoded, Decoder
 from inspector.trace.grouping import Grouping, Instance, unpack
 from inspector.trace.selection import Selection
 
@@ -29,13 +29,11 @@ class Intake:
 
     def select(self, batch: FrameBatch) -> tuple[PacketColumns, Rows]:
         """Decode a batch; its columns, and the rows that the selection takes. ``take`` must follow."""
-        first_packet = self.seen + 1
-        columns = self.decoder.decode(batch)
-        self.seen += len(columns)
-        if self._selection.everything:
-            return columns, np.arange(len(columns))
-        chosen = self._selection.rows(columns, self.decoder.addresses, self.decoder.quoted, first_packet)
-        return columns, np.flatnonzero(chosen)
+        return self._select(self.decoder.decode(batch))
+
+    def select_decoded(self, decoded: Decoded) -> tuple[PacketColumns, Rows]:
+        """The same for a batch that another decoder decoded."""
+        return self._select(self.decoder.take_over(decoded))
 
     def take(self, columns: PacketColumns, rows: Rows) -> PacketColumns:
         """Number and group the chosen rows of the batch that was decoded last."""
@@ -74,6 +72,14 @@ class Intake:
         """Let go the IPv6 addresses that no conversation has any more, and datagrams that are unfinished."""
         instances = self.grouping.instances.values()
         self.decoder.forget_addresses({number for instance in instances for number in _addresses(instance)})
+
+    def _select(self, columns: PacketColumns) -> tuple[PacketColumns, Rows]:
+        first_packet = self.seen + 1
+        self.seen += len(columns)
+        if self._selection.everything:
+            return columns, np.arange(len(columns))
+        chosen = self._selection.rows(columns, self.decoder.addresses, self.decoder.quoted, first_packet)
+        return columns, np.flatnonzero(chosen)
 
     def _keep(self, packet: int, whole: bytes) -> None:
         """Keep a datagram's bytes, and let the oldest go when they are too many."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from inspector.decode.columns import PacketColumns
 from inspector.tcp.past import REMEMBERED
 from inspector.tcp.segment import Segment
-from inspector.trace.grouping import is_segment
+from inspector.trace.grouping import in_order, is_segment
 from inspector.trace.reader import segments_of, whole_segment
 
 _STEP = 32  # rows that are turned into segments at a time; a search ends within them, as a rule
@@ -46,7 +46,7 @@ class ColumnsPast:
     def _sorted(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         rows = np.flatnonzero(is_segment(self._columns))
         numbers = self._columns.conversation[rows]
-        order = np.argsort(numbers, kind="stable")
+        order = in_order(numbers)
         last = int(numbers.max(initial=0))
         return rows[order], np.searchsorted(numbers[order], np.arange(last + 2))
 

@@ -17,8 +17,9 @@ from inspector.tcp.connection import SegmentReader
 from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag, Segment
 from inspector.tcp.seqnum import HALF, MASK
+from inspector.trace.grouping import in_order
 from inspector.trace.intake import Rows
-from inspector.trace.reader import segments_of
+from inspector.trace.reader import maker, segments_of
 
 _HANDSHAKE = 4  # segments that open a connection: it is not looked at before
 _SHORT = 64  # a run below this costs as much as it saves
@@ -63,7 +64,7 @@ class SteadyReader:
     def read(self, rows: Rows) -> list[SegmentReport]:
         """What is said of each."""
         numbers = self._columns.conversation[rows]
-        order = np.argsort(numbers, kind="stable")
+        order = in_order(numbers)
         rows, numbers = rows[order], numbers[order]
         reports: list[SegmentReport | None] = [None] * len(rows)
         segments = [segment for _, segment in segments_of(self._columns, rows)]
@@ -202,7 +203,7 @@ def _take_runs(runs: _Runs, segments: list[Segment], reports: list[SegmentReport
         repeat(None),
         repeat(()),
     )
-    for place, report in zip(places, map(SegmentReport._make, fields), strict=False):
+    for place, report in zip(places, map(maker(SegmentReport), fields), strict=False):
         reports[place] = report
     last_rows = []
     for rows in (kept[runs.payload[kept] > 0], kept):

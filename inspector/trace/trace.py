@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from functools import cached_property, partial
+from itertools import chain
 from types import TracebackType
 
 import numpy as np
@@ -16,10 +17,11 @@ from inspector.tcp.report import SegmentReport
 from inspector.tcp.segment import Flag, Segment
 from inspector.tcp.states import Side
 from inspector.text.problems import DamageProblem
+from inspector.trace import ahead
 from inspector.trace.conversation import ConnectionEnd, Conversation, PacketRecord, Row
 from inspector.trace.counts import Counts
 from inspector.trace.ends import ends_of
-from inspector.trace.grouping import TCP, Instance, is_segment
+from inspector.trace.grouping import TCP, Instance, in_order, is_segment
 from inspector.trace.intake import Intake, Rows
 from inspector.trace.past import ColumnsPast
 from inspector.trace.reader import ConversationReader, PacketValues, Recorder, values_of
@@ -46,21 +48,29 @@ class Trace:
         self._growing = GrowingColumns()
 
     @classmethod
-    def read(cls, path: str, progress: Callable[[int, int], None] | None = None) -> "Trace":
+    def read(cls, path: str, progress: Callable[[int, int], None] | None = None, *, fork: bool = False) -> "Trace":
         """Index a capture file ("-" for standard input); raises FileProblem. ``progress`` gets (bytes done, total).
 
-        A file that stops making sense is read up to there, and ``damage`` says where.
+        A file that stops making sense is read up to there, and ``damage`` says where. With ``fork`` another process
+        helps with a large one: only for a program that has no threads.
         """
         file = open_capture(path, progress=progress)
         trace = cls(file)
-        for batch in file.batches():
-            trace.add(batch)
+        if fork and ahead.worthwhile(file):
+            for decoded in ahead.decoded_ahead(file, progress):
+                trace._add(*trace._intake.select_decoded(decoded))
+        else:
+            for batch in file.batches():
+                trace.add(batch)
         trace.damage, trace.comments = file.damage, file.comments
         return trace
 
     def add(self, batch: FrameBatch) -> None:
         """Index further frames; their positions must be those of ``source``."""
-        self._growing.append(self._intake.take(*self._intake.select(batch)))
+        self._add(*self._intake.select(batch))
+
+    def _add(self, columns: PacketColumns, rows: Rows) -> None:
+        self._growing.append(self._intake.take(columns, rows))
         self.__dict__.pop("_columns", None)
         self.__dict__.pop("_counts", None)
         self.__dict__.pop("_sorted", None)
@@ -181,8 +191,8 @@ class Trace:
         rows = self._asked_for(selection, number)
         which, workers = share
         recorder = Recorder(self._addresses)
-        for part, reports in self._reports(rows[self._columns.conversation[rows] % workers == which]):
-            yield from recorder.records(self._columns, part, reports)
+        read = self._reports(rows[self._columns.conversation[rows] % workers == which])
+        return chain.from_iterable(recorder.records(self._columns, part, reports) for part, reports in read)
 
     def shares(self, workers: int, selection: Selection | None = None, number: int | None = None) -> U32:
         """To which of the workers each record falls."""
@@ -255,7 +265,7 @@ class Trace:
     @cached_property
     def _sorted(self) -> tuple[Rows, Rows]:
         numbers = self._columns.conversation
-        order = np.argsort(numbers, kind="stable")
+        order = in_order(numbers)
         return order, np.searchsorted(numbers[order], np.arange(len(self._instances) + 2))
 
     def _tcp_stream(self, rows: npt.NDArray[np.intp], sides: Container[Side]) -> Iterator[tuple[Side, Piece | Gap]]:

@@ -1,10 +1,12 @@
 """The table of conversations: one row each, as many columns as the width has room for."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from inspector.tcp.states import EndpointState, Known, Side
 from inspector.text import say
+from inspector.text.language import Language, spoken
 from inspector.trace.conversation import ConnectionEnd, Conversation
 from inspector.views.line import Line, Span, line_of
 from inspector.views.quantities import count, data_bytes, duration
@@ -30,13 +32,22 @@ def _states(end: ConnectionEnd) -> str:
 
 
 def _opened(entry: TableEntry) -> str:
-    return "" if entry.end is None else say(f"table.opening_{entry.end.outcome.opening}")
+    return "" if entry.end is None else _opening(entry.end.outcome.opening, spoken())
 
 
 def _closed(entry: TableEntry) -> str:
     if entry.end is None:
         return ""
-    closing, closed_by = entry.end.outcome.closing, entry.end.outcome.closed_by
+    return _closing(entry.end.outcome.closing, entry.end.outcome.closed_by, spoken())
+
+
+@cache  # there are few, and large tables
+def _opening(opening: str, _language: Language) -> str:
+    return say(f"table.opening_{opening}")
+
+
+@cache
+def _closing(closing: str, closed_by: Side | None, _language: Language) -> str:
     how = say(f"table.closing_{closing}")
     if closed_by is None:
         return how

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from inspector.session.workers import lines_of, worthwhile
 from inspector.trace.trace import Trace
 
-with Trace.read(sys.argv[1]) as trace:
+with Trace.read(sys.argv[1], fork=True) as trace:
     workers = worthwhile(len(trace))
 
     def analysed(which: int) -> Iterator[str]:
