@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -114,6 +115,14 @@ def test_steps_come_one_for_each_key() -> None:
     assert "SYN,ACK" in step
     assert '"hello"' not in step
     assert '"hello world"' in inspector("replay", "hello", "--step", stdin=b"\n" * 20).stdout.decode()
+
+
+@pytest.mark.parametrize("command", ["quiz hello", "explain handshake --step", "layers hello --packet 4 --step"])
+def test_no_standard_input_is_the_end_of_input(command: str) -> None:
+    ended = subprocess.run(
+        f"{shlex.join([*INSPECTOR, *command.split()])} <&-", shell=True, capture_output=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_a_reader_who_leaves_ends_it_quietly() -> None:

@@ -21,6 +21,7 @@ from inspector.explain.scene import Scene
 from inspector.text import language
 from inspector.text.language import Language
 from inspector.trace.trace import Trace
+from inspector.views.ladder import LadderOptions
 from inspector.views.quiz import answer_lines, question_lines, score_lines
 from inspector.views.safe_text import cells
 
@@ -101,7 +102,7 @@ def test_questions_and_answers_can_be_said(width: int, spoken: Language) -> None
     for scene in scenes()[::5]:
         for question in questions_of(scene, Random(2)):
             lines = [
-                *question_lines(question, 1, 8, width),
+                *question_lines(question, 1, 8, LadderOptions(width=width)),
                 *answer_lines(question, 0, width),
                 *score_lines(1, 1, width),
                 *score_lines(0, 0, width),
@@ -110,10 +111,18 @@ def test_questions_and_answers_can_be_said(width: int, spoken: Language) -> None
             assert not any("{" in line.text for line in lines[-3:])
 
 
-def inspector(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+def inspector(*words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environment}
     command = [sys.executable, "-m", "inspector", "quiz", *words]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(
+        command,
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        env=environment,
+        check=False,
+    )
 
 
 def test_the_same_seed_asks_the_same() -> None:
@@ -145,6 +154,18 @@ def test_the_end_of_input_and_q_end_it_with_the_score(answers: str, score: str) 
 def test_what_is_no_letter_is_asked_again() -> None:
     done = inspector("hello", "--seed", "1", "--count", "1", stdin="\nz\nab\nB\n")
     assert done.stdout.count("Please answer") == 3
+    assert "of 1 answer" in done.stdout
+
+
+def test_every_line_has_room_whatever_is_asked_and_in_ascii() -> None:
+    for words in (("split-utf8", "--ascii"), ("http-tutorial", "--ascii", "--lang", "zh"), ("hello", "--lang", "zh")):
+        done = inspector(*words, "--width", "60", "--count", "30", stdin="x\na\n" * 30)
+        assert done.returncode == 0
+        assert max(map(cells, done.stdout.splitlines())) <= 60
+
+
+def test_bytes_that_are_no_text_are_no_answer() -> None:
+    done = inspector("hello", "--seed", "1", "--count", "1", stdin="\udcff\na\n", PYTHONIOENCODING="utf-8:strict")
     assert "of 1 answer" in done.stdout
 
 
@@ -191,4 +212,4 @@ def test_real_captures_are_asked_about(path: Path) -> None:
             scene = Scene(conversation, *trace.rows(conversation.number, 64, 200))
             for question in questions_of(scene, Random(1)):
                 assert question.choices[question.right] == truth(question)
-                assert len(list(question_lines(question, 1, 8, 100))) > CHOICES
+                assert len(list(question_lines(question, 1, 8, LadderOptions(width=100)))) > CHOICES

@@ -7,7 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from inspector.views.ladder_layout import wrapped
+from inspector.text import language
+from inspector.text.language import Language
+from inspector.views.ladder_layout import relative_time, wrapped
 
 NOT_FIRST = "，。；：、？！）》”"
 NOT_LAST = "（《“"
@@ -59,3 +61,16 @@ def test_what_is_broken_where(text: str, width: int, lines: list[str]) -> None:
 
 def test_figures_stay_whole() -> None:
     assert wrapped(["15 个数据包", "28 B 数据", "用时 3 ms"], 24, " · ") == ["15 个数据包 · 28 B 数据", "用时 3 ms"]
+
+
+@pytest.mark.parametrize("spoken", Language)
+@given(st.integers(-(2**64), 2**64))
+@example(-1_472_003_999 * 10**9)
+@example(99_999_999_999_999)
+@example(-99_999_500_000_000)
+def test_a_time_has_room_in_its_column(spoken: Language, delta_ns: int) -> None:
+    language.speak(spoken)
+    try:
+        assert cell_len(relative_time(delta_ns)) <= 10
+    finally:
+        language.speak(Language.ENGLISH)

@@ -6,6 +6,7 @@
 import gc
 import os
 import sys
+from io import TextIOWrapper
 
 from inspector import __version__
 
@@ -15,7 +16,7 @@ _TRACEBACK_VARIABLE = "INSPECTOR_TRACEBACK"
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status. Nothing is imported before it is known to be needed."""
-    _replace_closed_streams()
+    _prepare_streams()
     try:
         status = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -69,10 +70,15 @@ def _told(error: Exception) -> int:
     return status
 
 
-def _replace_closed_streams() -> None:
-    """A stream that the shell closed (``>&-``) takes everything and shows nothing."""
+def _prepare_streams() -> None:
+    """A stream that the shell closed (``>&-``, ``<&-``) takes everything and shows nothing; whatever is typed can be
+    read."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - it lives as long as the program
+    elif isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it lives as long as the program
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
 

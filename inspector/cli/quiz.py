@@ -21,6 +21,7 @@ from inspector.text.problems import UsageProblem
 from inspector.trace.calls import conversation_calls
 from inspector.trace.trace import Trace
 from inspector.views.explanation import indented
+from inspector.views.ladder import LadderOptions
 from inspector.views.quiz import answer_lines, question_lines, score_lines
 
 _CAPTURES = """handshake hello teardown teardown-three half-close close-wait chat frames ipv6 refused late-send
@@ -76,8 +77,9 @@ def _scenes(name: str, trace: Trace) -> Iterator[Scene]:
 
 def _quiz(questions: list[Question], painter: Painter) -> None:
     right = asked = 0
+    drawing = LadderOptions(width=painter.width, ascii=painter.ascii)
     for number, question in enumerate(questions, start=1):
-        painter.paint_all(question_lines(question, number, len(questions), painter.width))
+        painter.paint_all(question_lines(question, number, len(questions), drawing))
         answer = _answer(painter)
         if answer is None:
             break
@@ -91,7 +93,7 @@ def _answer(painter: Painter) -> int | None:
     """The place of the letter that was typed; None at the end of input, or to quit."""
     key = "quiz.prompt"
     while True:
-        painter.write([say(key)])
+        painter.paint_all(indented(say(key), "", "", painter.width))
         sys.stdout.flush()
         line = sys.stdin.readline()
         word = line.strip().lower()

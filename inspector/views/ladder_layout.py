@@ -11,11 +11,13 @@ from inspector.text import say
 from inspector.views.labels import FittedLabel, Part
 from inspector.views.line import Span
 from inspector.views.quantities import duration_parts
-from inspector.views.safe_text import cells
+from inspector.views.safe_text import cells, padded
 
 NARROWEST, WIDEST = 60, 160
 _ROOMY = 96  # from here on there is room for the longest state in parentheses
 _TIME, _CLOCK = 10, 15
+_NS_PER_DAY = 86_400 * 10**9
+_DAYS_FROM_NS = 99_999 * 10**9  # a longer time in seconds is wider than its column
 _STATE, _STATE_ROOMY, _NO_STATE = 13, 14, 6
 _SHORT = {TcpState.SYN_RECEIVED: "SYN-RCVD"}
 # English breaks at spaces; Chinese has none, and breaks between any two characters but for punctuation (避头尾).
@@ -149,9 +151,11 @@ def rule(title: str, figure: str, width: int) -> list[Span]:
 
 
 def relative_time(delta_ns: int) -> str:
-    """A time since the row before, units below each other."""
+    """A time since the row before, units below each other, in the cells of its column even if it is years."""
     number, unit = duration_parts(delta_ns)
-    return f"{number if number.startswith('-') else '+' + number} {unit:<2}"
+    if abs(delta_ns) >= _DAYS_FROM_NS:
+        number, unit = f"{delta_ns / _NS_PER_DAY:.0f}", say("ladder.days")
+    return f"{number if number.startswith('-') else '+' + number} {padded(unit, 2)}"
 
 
 def wrapped(words: list[str], width: int, separator: str) -> list[str]:

@@ -14,12 +14,12 @@ from inspector.views.line import Line, Span, line_of
 from inspector.views.phases import side_name
 
 
-def question_lines(question: Question, number: int, count: int, width: int) -> Iterator[Line]:
+def question_lines(question: Question, number: int, count: int, drawing: LadderOptions) -> Iterator[Line]:
     """The ladder up to the packet, what is asked, and the choices."""
-    scene, place = question.moment.scene, question.moment.place
+    scene, place, width = question.moment.scene, question.moment.place, drawing.width
     shown = scene.rows[:place]
     yield line_of(rule(say("quiz.heading", number=number, count=count), "", width))
-    yield from ladder_of(LadderPart(_so_far(scene.conversation, shown), None, shown), LadderOptions(width=width))
+    yield from ladder_of(LadderPart(_so_far(scene.conversation, shown), None, shown), drawing)
     yield Line()
     yield from indented(_asked(question), "head", "", width)
     for letter, choice in zip(LETTERS, question.choices, strict=True):
