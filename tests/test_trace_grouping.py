@@ -160,9 +160,12 @@ def by_the_rules(packets: Sequence[Packet]) -> list[tuple[int, bool]]:
 def test_any_batches_give_what_one_packet_after_the_other_gives(captured: list[Packet], sizes: list[int]) -> None:
     captured = [packet for packet in captured if packet.source != packet.destination]
     packets = [packet if packet.protocol == TCP else packet._replace(flags=0, seq=0) for packet in captured]
-    columns = grouped(packets, sizes)[1]
+    grouping, columns = grouped(packets, sizes)
     to_client = (columns.mark & Mark.TO_CLIENT) != 0
     assert list(zip(columns.conversation.tolist(), to_client.tolist(), strict=True)) == by_the_rules(packets)
+    one_by_one = grouped(packets, [1])[0]
+    for number, instance in grouping.instances.items():
+        assert instance.base_seq == one_by_one.instances[number].base_seq
 
 
 def test_numbers_hold_when_hashes_collide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from inspector.cli.common import (
 )
 from inspector.render.json_lines import conversation_line
 from inspector.render.terminal import painter_for
-from inspector.session.workers import lines_of, worthwhile
+from inspector.session.workers import lines_of, worthwhile, write_lines
 from inspector.trace.conversation import Conversation
 from inspector.trace.selection import Selection
 from inspector.trace.trace import Trace
@@ -43,4 +43,4 @@ def _write_json(trace: Trace, conversations: list[Conversation], selection: Sele
 
     sys.stdout.flush()
     shares = [conversation.number % workers for conversation in conversations]
-    sys.stdout.buffer.writelines(lines_of(shares, lines, workers))
+    write_lines(sys.stdout.buffer, lines_of(shares, lines, workers))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from inspector.cli.common import chosen_conversations, exit_status, opened_trace, selection_of
 from inspector.render.json_lines import packet_line
 from inspector.render.terminal import painter_for
-from inspector.session.workers import lines_of, worthwhile
+from inspector.session.workers import lines_of, worthwhile, write_lines
 from inspector.trace.selection import Selection
 from inspector.trace.trace import Trace
 from inspector.views.packets import packet_view
@@ -36,4 +36,4 @@ def _write_json(trace: Trace, selection: Selection, number: int | None) -> None:
 
     sys.stdout.flush()
     shares = trace.shares(workers, selection, number).tolist()
-    sys.stdout.buffer.writelines(lines_of(shares, lines, workers))
+    write_lines(sys.stdout.buffer, lines_of(shares, lines, workers))

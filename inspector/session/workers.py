@@ -6,14 +6,16 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, islice
 from queue import Queue
 from threading import Thread
+from typing import BinaryIO
 
 _MOST = 4  # more than this, and putting their lines in order is what takes the time
 _PIPE_BYTES = 1 << 20
 _BLOCKS_AHEAD = 32  # how far a worker may be ahead
 _PIECE_BYTES = 1 << 16
+_LINES_AT_ONCE = 256
 
 
 def worthwhile(items: int) -> int:
@@ -21,6 +23,12 @@ def worthwhile(items: int) -> int:
     if items < 20_000 or sys.platform != "linux":
         return 1
     return min(len(os.sched_getaffinity(0)), _MOST)
+
+
+def write_lines(stream: BinaryIO, lines: Iterator[bytes]) -> None:
+    """Write many lines, a few hundred at a time: a stream takes longer to look at each than to write it."""
+    while piece := b"".join(islice(lines, _LINES_AT_ONCE)):
+        stream.write(piece)
 
 
 def lines_of(shares: Iterable[int], lines: Callable[[int], Iterator[str]], workers: int) -> Iterator[bytes]:
@@ -53,12 +61,9 @@ def _read_ahead(pipe: int, blocks: "Queue[bytes]") -> None:
 def _whole_lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
     rest = b""
     for block in blocks:
-        whole, newline, after = block.rpartition(b"\n")
-        if newline:
-            yield (rest + whole + newline).splitlines(keepends=True)
-            rest = after
-        else:
-            rest += block
+        lines = (rest + block).splitlines(keepends=True)
+        rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
+        yield lines
 
 
 def _ended_early(which: int) -> bytes:
