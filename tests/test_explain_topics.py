@@ -226,8 +226,27 @@ def test_what_only_looks_like_a_topic(topic: str, capture: str) -> None:
     assert printed("explain", topic, capture)[0] == 1
 
 
-def test_a_capture_or_a_live_run() -> None:
-    assert printed("explain", "handshake", "hello", "--live")[0] == 2
+@pytest.mark.parametrize(
+    "words",
+    [
+        "handshake hello --live",
+        "hello --live",
+        "--live",
+        "hello --packet 1 --live",
+        "hello --step",
+        "--step",
+        "--json",
+        "handshake --json",
+        "handshake --conversation 1",
+        "hello --packet 1 --conversation 1",
+        "hello hello",
+    ],
+)
+def test_what_does_not_go_together_is_refused(words: str, spoken: Language) -> None:
+    status, out, err = printed("explain", *words.split())
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert "inspector explain TOPIC" in err or "inspector explain FILE" in err
 
 
 def test_step_waits_after_each_row_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

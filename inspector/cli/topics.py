@@ -40,8 +40,6 @@ def list_topics(options: argparse.Namespace) -> int:
 
 def show(topic: Topic, options: argparse.Namespace) -> int:
     """The page of a topic; exit status 1 when the capture does not have it."""
-    if options.file is not None and options.live:
-        raise UsageProblem("explain.file_or_live")
     painter = painter_for(options)
     if options.live:
         return _show_live(topic, painter, options)
