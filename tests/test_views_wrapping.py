@@ -80,6 +80,7 @@ def test_a_paragraph_has_no_more_lines_than_it_needs(text: str, width: int) -> N
             40,
             ["seen · packets 8, 9 ·", "inspector explain teardown"],
         ),
+        ("it waits for the last ACK (RFC 9293 §3.10.4).", 32, ["it waits for the last ACK", "(RFC 9293 §3.10.4)."]),
     ],
 )
 def test_a_paragraph_ends_with_more_than_a_word(text: str, width: int, lines: list[str]) -> None:

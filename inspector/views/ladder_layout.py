@@ -1,5 +1,6 @@
 """Where everything stands in a ladder: columns, lifelines, arrows. Widths are cells of a terminal."""
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from itertools import pairwise
@@ -22,6 +23,7 @@ _STATE, _STATE_ROOMY, _NO_STATE = 13, 14, 6
 _SHORT = {TcpState.SYN_RECEIVED: "SYN-RCVD"}
 _LONELY = 12  # a last line of fewer cells looks forgotten
 NO_BREAK = "\xa0"
+_REFERENCE = re.compile(r"(?<=RFC) (?=\d)")
 # English breaks at spaces; Chinese has none, and breaks between any two characters but for punctuation (避头尾).
 _NEVER_FIRST = frozenset("，。；：、？！）》〉】』」”’％…·),.;:!?]}%")
 _NEVER_LAST = frozenset("（《〈【『「“‘([{")
@@ -181,7 +183,7 @@ def filled(text: str, width: int) -> list[str]:
 
     A no-break space holds together what is typed as a whole.
     """
-    words = text.split(" ")
+    words = _REFERENCE.sub(NO_BREAK, text).split(" ")
     lines = wrapped(words, width, " ")
     if len(lines) > 1 and cells(lines[-1]) < _LONELY:
         for narrower in range(width - 2, width * 3 // 4, -2):
