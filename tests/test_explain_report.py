@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -277,6 +278,47 @@ def test_the_report_as_json() -> None:
     assert matter["text"].startswith("Connection refused")
 
 
+def documented(heading: str) -> dict[str, str]:
+    """Keys and types of the table of docs/json.md below this line."""
+    page = (Path(__file__).parents[1] / "docs" / "json.md").read_text(encoding="utf-8")
+    table = page.split(f"\n{heading}\n")[1].strip().split("\n\n")[0]
+    rows = [line.split(" | ")[:2] for line in table.splitlines()[2:]]
+    return {key: types for keys, types in rows for key in re.findall(r"`(\w+)`", keys)}
+
+
+@pytest.mark.parametrize("packet", range(1, 11))
+def test_a_packet_as_json_is_what_the_words_say(packet: int, spoken: Language) -> None:
+    words = inspector("explain", "hello", "--packet", str(packet), "--lang", spoken, "--width", "1000").stdout.decode()
+    [line] = inspector("explain", "hello", "--packet", str(packet), "--lang", spoken, "--json").stdout.splitlines()
+    explained = json.loads(line)
+    assert explained.keys() == documented("`inspector explain FILE --packet N --json` prints one object:").keys()
+    assert (explained["schema"], explained["packet"], explained["conversation"]) == (1, packet, 1)
+    assert line.isascii()
+    assert explained["reasons"]
+    told = "".join(words.split())
+    for reason in explained["reasons"]:
+        assert reason.keys() == documented("A reason:").keys()
+        assert "".join(reason["sentence"].split()) in told
+        assert packet in reason["packets"]
+        assert reason["source"] in words
+        assert f"inspector explain {reason['topic']}" in words
+        assert all(call.keys() == {"side", "name", "enter_ns"} for call in reason["calls"])
+
+
+def test_a_packet_of_no_conversation_as_json() -> None:
+    [line] = inspector("explain", "ecn", "--packet", "1", "--json").stdout.splitlines()
+    assert json.loads(line)["conversation"] is None
+    assert json.loads(line)["reasons"]
+
+
+def test_json_has_the_documented_keys_and_is_ascii(spoken: Language) -> None:
+    done = inspector("explain", "retransmit", "--json", "--lang", spoken)
+    assert done.stdout.isascii()
+    report = json.loads(done.stdout)
+    assert report.keys() == documented("`inspector explain FILE --json` prints one object:").keys()
+    assert all(matter.keys() == documented("A matter:").keys() for matter in report["matters"])
+
+
 def inspector(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
     command = [sys.executable, "-m", "inspector", *arguments]
@@ -313,10 +355,14 @@ def test_one_conversation_can_be_asked_for() -> None:
     assert inspector("explain", bundled.located("backlog"), "--conversation", "4").returncode == 2
 
 
-def test_a_packet_that_is_not_there_is_refused() -> None:
+def test_a_packet_that_is_not_there_is_refused(tmp_path: Path) -> None:
     done = inspector("explain", bundled.located("hello"), "--packet", "11")
     assert done.returncode == 2
     assert b"11" in done.stderr
+    empty = tmp_path / "empty.pcap"
+    empty.write_bytes(bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000"))
+    done = inspector("explain", str(empty), "--packet", "1")
+    assert (done.returncode, done.stderr) == (2, b"inspector: this capture has no packet\n")
 
 
 SAMPLE = sorted(path for path in REAL.rglob("*") if path.is_file() and path.stat().st_size < 200_000)[::4]

@@ -23,7 +23,7 @@ from inspector.cli.topic_pictures import Capture, bundled_page
 from inspector.explain.narration import Narration, holds, narrated
 from inspector.explain.rules import RULES
 from inspector.explain.topics import GROUPS, PICTURES, Topic, Variant, nearest, topics
-from inspector.text import language
+from inspector.text import language, say
 from inspector.text.language import Language
 from inspector.trace.trace import Trace
 from inspector.views.ladder import LadderOptions
@@ -159,10 +159,19 @@ def test_the_list_has_every_topic_on_a_line(spoken: Language) -> None:
     for width in (60, 100, 160):
         status, out, _ = printed("explain", "--width", str(width))
         assert status == 0
-        assert [line.split()[0] for line in out.splitlines() if line[:1].isascii() and line.split()[:1]][
+        assert [line.split()[0] for line in out.splitlines() if line[:1].isalpha() and line[:1].isascii()][
             : len(TOPICS)
         ] == [topic.name for topic in TOPICS]
         assert all(cells(line) <= width for line in out.splitlines())
+        assert "…" not in out
+
+
+def test_the_list_has_every_question_whole(spoken: Language) -> None:
+    for width in (60, 80, 120):
+        out = "".join(printed("explain", "--width", str(width))[1].split())
+        for topic in TOPICS:
+            asked = "".join(say(f"topics.{topic.area}.question").split())
+            assert asked in out, (topic.name, width)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +226,27 @@ def test_what_only_looks_like_a_topic(topic: str, capture: str) -> None:
     assert printed("explain", topic, capture)[0] == 1
 
 
-def test_a_capture_or_a_live_run() -> None:
-    assert printed("explain", "handshake", "hello", "--live")[0] == 2
+@pytest.mark.parametrize(
+    "words",
+    [
+        "handshake hello --live",
+        "hello --live",
+        "--live",
+        "hello --packet 1 --live",
+        "hello --step",
+        "--step",
+        "--json",
+        "handshake --json",
+        "handshake --conversation 1",
+        "hello --packet 1 --conversation 1",
+        "hello hello",
+    ],
+)
+def test_what_does_not_go_together_is_refused(words: str, spoken: Language) -> None:
+    status, out, err = printed("explain", *words.split())
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert "inspector explain TOPIC" in err or "inspector explain FILE" in err
 
 
 def test_step_waits_after_each_row_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

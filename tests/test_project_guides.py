@@ -48,7 +48,7 @@ def test_commands_take_the_options_that_are_shown(path: Path) -> None:
 
 
 def test_both_readmes_have_the_same_commands_pictures_and_sections() -> None:
-    for pattern in (r"(?m)^    .+$", r"\(docs/pictures/.+?\)", r"(?m)^(?=## )", r"`--[a-z-]+"):
+    for pattern in (r"(?m)^    .+$", r"\(docs/(?:zh/)?pictures/(.+?)\)", r"(?m)^(?=## )", r"`--[a-z-]+"):
         assert re.findall(pattern, text(README)) == re.findall(pattern, text(README_ZH)), pattern
     assert "\n[中文](README.zh.md)\n" in text(README)
     assert "\n[English](README.md)\n" in text(README_ZH)

@@ -5,7 +5,18 @@ import runpy
 from html import unescape
 from pathlib import Path
 
+import pytest
+
 DOCS = Path(__file__).parents[1] / "docs"
+FOLDERS = ("pictures", "zh/pictures")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All pictures as the program draws them now."""
+    folder = tmp_path_factory.mktemp("docs")
+    runpy.run_path(str(DOCS / "make_pictures.py"))["main"](folder)
+    return folder
 
 
 def words(folder: Path) -> dict[str, list[str]]:
@@ -16,11 +27,12 @@ def words(folder: Path) -> dict[str, list[str]]:
     }
 
 
-def test_pictures_are_up_to_date(tmp_path: Path) -> None:
-    runpy.run_path(str(DOCS / "make_pictures.py"))["main"](tmp_path)
-    assert words(DOCS / "pictures") == words(tmp_path), "run: python docs/make_pictures.py"
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_pictures_are_up_to_date(folder: str, drawn: Path) -> None:
+    assert words(DOCS / folder) == words(drawn / folder), "run: python docs/make_pictures.py"
 
 
-def test_pictures_fetch_nothing() -> None:
-    for path in (DOCS / "pictures").iterdir():
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_pictures_fetch_nothing(folder: str) -> None:
+    for path in (DOCS / folder).iterdir():
         assert not re.search(r"@font-face|@import|href=|src=|url\((?!#)", path.read_text("utf-8"))

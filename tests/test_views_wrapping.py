@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from inspector.text import language
 from inspector.text.language import Language
-from inspector.views.ladder_layout import relative_time, wrapped
+from inspector.views.ladder_layout import filled, relative_time, wrapped
 
 NOT_FIRST = "，。；：、？！）》”"
 NOT_LAST = "（《“"
@@ -57,6 +57,34 @@ def test_a_line_ends_only_where_the_next_word_has_no_room(words: list[str], widt
 )
 def test_what_is_broken_where(text: str, width: int, lines: list[str]) -> None:
     assert wrapped(text.split(" "), width, " ") == lines
+
+
+@given(texts, st.integers(16, 60))
+def test_a_paragraph_has_no_more_lines_than_it_needs(text: str, width: int) -> None:
+    lines, needed = filled(text, width), wrapped(text.split(" "), width, " ")
+    assert len(lines) == len(needed)
+    assert without_spaces(lines) == text.replace(" ", "")
+    assert all(cell_len(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        (
+            "no card and no cable exist here, and nobody asks\n",
+            45,
+            ["no card and no cable exist here, and", "nobody asks\n"],
+        ),
+        (
+            "seen · packets 8, 9 · inspector\xa0explain\xa0teardown",
+            40,
+            ["seen · packets 8, 9 ·", "inspector explain teardown"],
+        ),
+        ("it waits for the last ACK (RFC 9293 §3.10.4).", 32, ["it waits for the last ACK", "(RFC 9293 §3.10.4)."]),
+    ],
+)
+def test_a_paragraph_ends_with_more_than_a_word(text: str, width: int, lines: list[str]) -> None:
+    assert filled(text, width) == lines
 
 
 def test_figures_stay_whole() -> None:

@@ -75,6 +75,15 @@ def chosen_conversations(trace: Trace, options: argparse.Namespace) -> list[Conv
     return [trace.conversation(number)]
 
 
+def existing_packet(trace: Trace, number: int) -> int:
+    """The number of a packet, which has to be in the capture."""
+    if not len(trace):
+        raise UsageProblem("layers.empty")
+    if not 1 <= number <= len(trace):
+        raise UsageProblem("layers.unknown_packet", number=number, count=len(trace))
+    return number
+
+
 def ladder_options(options: argparse.Namespace, painter: Painter, *, live: bool = False) -> LadderOptions:
     """How ladders are drawn, from the options and what the terminal can show."""
     return LadderOptions(

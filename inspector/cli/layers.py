@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from inspector.cli.common import exit_status, opened_trace, tell
+from inspector.cli.common import existing_packet, exit_status, opened_trace, tell
 from inspector.cli.keys import one_key
 from inspector.decode.header_names import LINK
 from inspector.render.layers_json import layers_line
@@ -48,15 +48,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _packet_number(trace: Trace, options: argparse.Namespace) -> int:
     """The packet that was asked for, or the first one with data."""
-    if not len(trace):
-        raise UsageProblem("layers.empty")
-    if options.packet is None:
-        number = trace.first_with_data() or 1
-        tell(say("layers.chosen", packet=number, count=len(trace)))
-        return number
-    if options.packet > len(trace):
-        raise UsageProblem("layers.unknown_packet", number=options.packet, count=len(trace))
-    return int(options.packet)
+    if options.packet is not None:
+        return existing_packet(trace, options.packet)
+    number = existing_packet(trace, trace.first_with_data() or 1)
+    tell(say("layers.chosen", packet=number, count=len(trace)))
+    return number
 
 
 def _step(packet: Encapsulation, link_type: int, painter: Painter) -> None:

@@ -1,7 +1,6 @@
 """The pictures of topics: conversations, streams and packets of captures, drawn with what a topic tells of them."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from inspector.calls.matching import CallIndex
 from inspector.capture import bundled
@@ -23,15 +22,19 @@ _WHOLE_PAYLOAD_BYTES = 1 << 20  # of larger conversations only the beginning of 
 _PAYLOAD_SHOWN_BYTES = 256
 
 
-class Capture(NamedTuple):
+class Capture:
     """What pictures are drawn from."""
 
-    trace: Trace
-    calls: CallIndex
+    def __init__(self, trace: Trace, calls: CallIndex) -> None:
+        self.trace = trace
+        self.calls = calls
+        self._latest: Scene | None = None  # what is found is drawn next
 
     def scene(self, number: int) -> Scene:
         """A conversation with all its packets and calls."""
-        return read_scene(self.trace, number, self.calls)
+        if self._latest is None or self._latest.conversation.number != number:
+            self._latest = read_scene(self.trace, number, self.calls)
+        return self._latest
 
 
 def read_scene(trace: Trace, number: int, calls: CallIndex) -> Scene:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from inspector import demos
 from inspector.calls import journal
 from inspector.calls.matching import CallIndex
-from inspector.cli.common import calls_beside, exit_status, opened_trace, tell
+from inspector.cli.common import calls_beside, exit_status, opened_trace, progress, tell
 from inspector.cli.keys import one_key
 from inspector.cli.running import LabelledOutput
 from inspector.cli.topic_pictures import Capture, bundled_page, page, picture
@@ -29,6 +29,7 @@ from inspector.views.topic_page import heading_lines, steps, topic_list
 
 _CONVERSATIONS_TOLD = 3
 _TOPICS_OFFERED = 6
+_PACKETS_TOLD = 2000  # of each conversation, to find topics that can be offered
 
 
 def list_topics(options: argparse.Namespace) -> int:
@@ -40,8 +41,6 @@ def list_topics(options: argparse.Namespace) -> int:
 
 def show(topic: Topic, options: argparse.Namespace) -> int:
     """The page of a topic; exit status 1 when the capture does not have it."""
-    if options.file is not None and options.live:
-        raise UsageProblem("explain.file_or_live")
     painter = painter_for(options)
     if options.live:
         return _show_live(topic, painter, options)
@@ -68,7 +67,7 @@ def _show_in(topic: Topic, file: str, heading: str, painter: Painter, options: a
     with opened_trace(file) as trace:
         capture = Capture(trace, CallIndex(calls_beside(file)))
         numbers = _numbers(trace, options.conversation)
-        number = next((number for number in numbers if _has(topic, capture, number)), None)
+        number = _first_with(topic, capture, numbers)
         if number is None:
             _tell_absent(topic, file, capture, numbers)
             return exit_status(trace) or 1
@@ -78,7 +77,18 @@ def _show_in(topic: Topic, file: str, heading: str, painter: Painter, options: a
         return exit_status(trace)
 
 
-def _numbers(trace: Trace, asked: int | None) -> Iterable[int]:
+def _first_with(topic: Topic, capture: Capture, numbers: Sequence[int]) -> int | None:
+    """The first conversation that shows the topic; a large capture takes half a minute when none does."""
+    with progress() as report:
+        for looked_at, number in enumerate(numbers):
+            if report is not None:
+                report(looked_at, len(numbers))
+            if _has(topic, capture, number):
+                return number
+    return None
+
+
+def _numbers(trace: Trace, asked: int | None) -> Sequence[int]:
     """The conversations to look at."""
     if asked is None:
         return range(1, trace.conversation_count + 1)
@@ -94,16 +104,20 @@ def _has(topic: Topic, capture: Capture, number: int) -> bool:
     return bool(capture.trace.conversation(number).payload_bytes)
 
 
-def _tell_absent(topic: Topic, file: str, capture: Capture, numbers: Iterable[int]) -> None:
+def _tell_absent(topic: Topic, file: str, capture: Capture, numbers: Sequence[int]) -> None:
     """That a capture does not have it, what it has instead, and what can be shown."""
     tell(say("explain.absent", topic=topic.name, title=say(f"topics.{topic.area}.title"), file=file))
-    looked_at = [capture.scene(number) for number, _ in zip(numbers, range(_CONVERSATIONS_TOLD), strict=False)]
+    looked_at = [capture.scene(number) for number in numbers[:_CONVERSATIONS_TOLD]]
     for scene in looked_at:
         conversation = scene.conversation
         how = say("explain.no_connection") if scene.end is None else verdict(scene.end)
         name = f"{conversation.protocol} {conversation.number}"
         tell(say("explain.instead", name=name, client=conversation.client, server=conversation.server, how=how))
-    others = [each.name for each in topics().values() if any(holds(scene, each.deciding) for scene in looked_at)]
+    others = [
+        each.name
+        for each in topics().values()
+        if any(holds(scene, each.deciding, _PACKETS_TOLD) for scene in looked_at)
+    ]
     if others:
         tell(say("explain.has", topics=", ".join(others[:_TOPICS_OFFERED]), first=others[0], file=file))
     tell(say("explain.bundled", topic=topic.name))

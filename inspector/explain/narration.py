@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from inspector.explain.reason import Part, Reason, Rule
@@ -21,9 +22,9 @@ class Narration(NamedTuple):
     told: Mapping[int, Sequence[Reason]]
 
 
-def holds(scene: Scene, rules: Sequence[Rule]) -> bool:
-    """Whether any rule is true of any packet."""
-    return any(True for moment in scene.moments() for rule in rules for _ in rule.find(moment))
+def holds(scene: Scene, rules: Sequence[Rule], most: int | None = None) -> bool:
+    """Whether any rule is true of any packet, or of the first ones when only so many are looked at."""
+    return any(True for moment in islice(scene.moments(), most) for rule in rules for _ in rule.find(moment))
 
 
 def narrated(scene: Scene, rules: Sequence[Rule]) -> Narration:

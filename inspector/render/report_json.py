@@ -20,8 +20,7 @@ def report_line(report: Report) -> str:
             "conversations_read": report.read,
             "clean": report.is_clean,
             "matters": [_fields(matter) for matter in report.matters],
-        },
-        ensure_ascii=False,
+        }
     )
 
 

@@ -12,7 +12,7 @@ from inspector.explain.scene import Scene
 from inspector.tcp.states import Side
 from inspector.text import listed, say
 from inspector.views.call_words import asked
-from inspector.views.ladder_layout import rule, wrapped
+from inspector.views.ladder_layout import NO_BREAK, filled, rule, wrapped
 from inspector.views.line import Line, Span, line_of
 from inspector.views.phases import side_name
 from inspector.views.quantities import data_bytes, duration
@@ -50,9 +50,14 @@ def evidence(reason: Reason) -> str:
         say("explain.evidence_packets", packets=_worded(Numbers(packets)), count=len(packets)),
         *(_worded(each) for each in reason.case.calls[:_NUMBERS_TOLD]),
         reason.rule.source,
-        f"inspector explain {reason.rule.topic}",
+        topic_command(reason.rule.topic),
     ]
     return " · ".join(parts)
+
+
+def topic_command(topic: str) -> str:
+    """What tells more, for ``indented``: it stays on one line."""
+    return f"inspector explain {topic}".replace(" ", NO_BREAK)
 
 
 def packet_page(scene: Scene, packet: int, reasons: Sequence[Reason], width: int) -> Iterator[Line]:
@@ -77,7 +82,7 @@ def _answers(reasons: Sequence[Reason], width: int) -> Iterator[Line]:
             yield from indented(f"· {sentence(reason)}", "", "  ", width)
             yield from indented(evidence(reason), "legend", "    ", width, first="    ")
     if not reasons:
-        yield line_of([Span(say("explain.nothing_known"), "legend")])
+        yield from indented(say("explain.nothing_known"), "legend", "", width)
 
 
 def below_row(reasons: Sequence[Reason], width: int) -> Iterator[Line]:
@@ -111,7 +116,7 @@ def _heading(scene: Scene, packet: int, width: int) -> Iterator[Line]:
 def indented(text: str, style: str, indent: str, width: int, *, first: str = "") -> Iterator[Line]:
     """Text wrapped to the width; ``first`` stands before its first line, ``indent`` before the others."""
     room = min(width, _WIDEST) - len(indent)
-    for at, words in enumerate(wrapped(text.split(" "), room, " ")):
+    for at, words in enumerate(filled(text, room)):
         yield line_of([Span(indent if at else first), Span(words, style)])
 
 

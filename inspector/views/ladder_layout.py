@@ -1,5 +1,6 @@
 """Where everything stands in a ladder: columns, lifelines, arrows. Widths are cells of a terminal."""
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from itertools import pairwise
@@ -20,6 +21,9 @@ _NS_PER_DAY = 86_400 * 10**9
 _DAYS_FROM_NS = 99_999 * 10**9  # a longer time in seconds is wider than its column
 _STATE, _STATE_ROOMY, _NO_STATE = 13, 14, 6
 _SHORT = {TcpState.SYN_RECEIVED: "SYN-RCVD"}
+_LONELY = 12  # a last line of fewer cells looks forgotten
+NO_BREAK = "\xa0"
+_REFERENCE = re.compile(r"(?<=RFC) (?=\d)")
 # English breaks at spaces; Chinese has none, and breaks between any two characters but for punctuation (避头尾).
 _NEVER_FIRST = frozenset("，。；：、？！）》〉】』」”’％…·),.;:!?]}%")
 _NEVER_LAST = frozenset("（《〈【『「“‘([{")
@@ -172,6 +176,24 @@ def wrapped(words: list[str], width: int, separator: str) -> list[str]:
             else:
                 lines.extend(_pieces(part, width))
     return lines or [""]
+
+
+def filled(text: str, width: int) -> list[str]:
+    """A paragraph in lines; the last is no lonely word where shorter lines leave more for it.
+
+    A no-break space holds together what is typed as a whole.
+    """
+    words = _REFERENCE.sub(NO_BREAK, text).split(" ")
+    lines = wrapped(words, width, " ")
+    if len(lines) > 1 and cells(lines[-1]) < _LONELY:
+        for narrower in range(width - 2, width * 3 // 4, -2):
+            shorter = wrapped(words, narrower, " ")
+            if len(shorter) > len(lines):
+                break
+            if cells(shorter[-1]) >= _LONELY:
+                lines = shorter
+                break
+    return [line.replace(NO_BREAK, " ") for line in lines]
 
 
 def clipped(text: str, width: int) -> str:

@@ -11,7 +11,7 @@ from inspector.tcp.report import Closing, Opening
 from inspector.text import say
 from inspector.trace.conversation import ConnectionEnd, Conversation
 from inspector.views.call_words import asked
-from inspector.views.explanation import indented, said
+from inspector.views.explanation import indented, said, topic_command
 from inspector.views.ladder import head_lines
 from inspector.views.ladder_layout import rule
 from inspector.views.line import Line, line_of
@@ -155,7 +155,7 @@ def _evidence(matter: Matter) -> str:
         said("report.conversation", {"protocol": matter.conversations[0].protocol, "numbers": numbers}),
         said("explain.evidence_packets", {"packets": packets, "count": len(packets)}),
         *calls,
-        f"inspector explain {matter.rule.topic}",
+        topic_command(matter.rule.topic),
     ]
     return " · ".join(parts)
 

@@ -8,29 +8,36 @@ from inspector.explain.topics import Topic, Variant
 from inspector.text import has, say
 from inspector.views.explanation import below_row
 from inspector.views.ladder import LadderPart
-from inspector.views.ladder_layout import WIDEST, clipped, rule, wrapped
+from inspector.views.ladder_layout import WIDEST, clipped, filled, rule
 from inspector.views.line import Line, Span, line_of
-from inspector.views.safe_text import cells
+from inspector.views.safe_text import cells, padded
 
 _WIDEST_TEXT = 100  # longer lines are hard to read
-_LEAST_QUESTION = 16
+_LEAST_QUESTION = 36
 _INDENT = "  "
 
 
 def topic_list(topics: Iterable[Topic], width: int) -> Iterator[Line]:
-    """Every topic on one line, by group."""
+    """Every topic with its question, by group."""
     listed = list(topics)
     name_cells = max(len(topic.name) for topic in listed)
     title_cells = max(cells(say(f"topics.{topic.area}.title")) for topic in listed)
+    room = width - name_cells - 2
+    beside = room - title_cells - 2 >= _LEAST_QUESTION  # else the question stands below the title
+    indent = width - room + (title_cells + 2 if beside else 0)
     for group, own in groupby(listed, key=lambda topic: topic.group):
         yield line_of(rule(say(f"explain.group_{group}"), "", min(width, WIDEST)))
         for topic in own:
             name = Span(f"{topic.name:<{name_cells}}  ", "head")
-            title = clipped(say(f"topics.{topic.area}.title"), width - name_cells - 2)
-            padding = Span(" " * (title_cells - cells(title) + 2))
-            room = width - name_cells - title_cells - 4
-            question = clipped(say(f"topics.{topic.area}.question"), room) if room >= _LEAST_QUESTION else ""
-            yield line_of([name, Span(title), padding, Span(question, "legend")])
+            title = clipped(say(f"topics.{topic.area}.title"), room)
+            asked = say(f"topics.{topic.area}.question")
+            if beside:
+                first, *others = filled(asked, room - title_cells - 2)
+                yield line_of([name, Span(padded(title, title_cells + 2)), Span(first, "legend")])
+            else:
+                others = filled(asked, room)
+                yield line_of([name, Span(title)])
+            yield from (line_of([Span(" " * indent), Span(words, "legend")]) for words in others)
     yield Line()
     yield from _text(say("explain.list_more"), "legend", "", width)
 
@@ -116,5 +123,5 @@ def said(topic: Topic, part: str) -> Iterator[str]:
 
 
 def _text(text: str, style: str, indent: str, width: int) -> Iterator[Line]:
-    for words in wrapped(text.split(" "), min(width, _WIDEST_TEXT) - len(indent), " "):
+    for words in filled(text, min(width, _WIDEST_TEXT) - len(indent)):
         yield line_of([Span(indent), Span(words, style)])
