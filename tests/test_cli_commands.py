@@ -117,6 +117,20 @@ def test_steps_come_one_for_each_key() -> None:
     assert '"hello world"' in inspector("replay", "hello", "--step", stdin=b"\n" * 20).stdout.decode()
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["replay", "explain", "explain handshake", "explain zero-window", "quiz", "calls", "layers", "explain --packet 99"],
+)
+def test_the_name_of_a_file_is_no_command_to_the_terminal(command: str, tmp_path: Path) -> None:
+    hostile = tmp_path / "a\x1b[31mb\x9b.pcapng"
+    hostile.write_bytes(HELLO.read_bytes()[:-9])
+    ended = inspector(*command.split(), str(hostile), LANG="C.UTF-8")
+    assert ended.stderr
+    for printed in (ended.stdout.decode(), ended.stderr.decode()):
+        assert printed.replace("\n", "").isprintable()
+    assert "\x1b" not in inspector("explain", "a\x1b[31mb").stderr.decode()
+
+
 @pytest.mark.parametrize("command", ["quiz hello", "explain handshake --step", "layers hello --packet 4 --step"])
 def test_no_standard_input_is_the_end_of_input(command: str) -> None:
     ended = subprocess.run(

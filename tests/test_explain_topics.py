@@ -175,13 +175,28 @@ def test_the_list_has_every_question_whole(spoken: Language) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "found"), [("handshak", "handshake"), ("tear-down", "teardown"), ("TIME_WAIT", "time-wait")]
+    ("word", "found"),
+    [
+        ("handshak", "handshake"),
+        ("tear-down", "teardown"),
+        ("TIME_WAIT", "time-wait"),
+        ("helo", "hello"),
+        ("Sticky packets", "sticky"),
+    ],
 )
-def test_a_misspelt_topic_is_offered_with_its_right_name(word: str, found: str) -> None:
-    assert found in nearest(word)
+def test_a_misspelt_name_is_offered_with_the_right_one(word: str, found: str) -> None:
+    assert found in nearest(word, bundled.names())
     status, out, err = printed("explain", word)
     assert (status, out) == (2, "")
     assert found in err
+
+
+def test_a_topic_is_found_by_what_it_is_called() -> None:
+    language.speak(Language.CHINESE)
+    assert nearest("粘包")[0] == "sticky"
+    assert nearest("四次挥手")[0] == "teardown"
+    language.speak(Language.ENGLISH)
+    assert nearest("") == []
 
 
 def test_a_word_that_is_like_nothing() -> None:

@@ -115,6 +115,7 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
     "cli/doctor.py": {"doctor.{check.name}": ("platform", *CHECKED, "interfaces", "terminal")},
     "cli/layers.py": {"layers.{key}_title": ("down_title", "up_title")},
     "cli/topics.py": {"topics.{topic.area}.title": TITLES},
+    "explain/topics.py": {"topics.{topic.area}.title": TITLES},
     "cli/parser.py": {
         "cli.{command}": COMMANDS,
         "cli.{command}_{name}": [f"{command}_{name}" for command, name in _OWN_HELP],

@@ -56,6 +56,7 @@ def _told(error: Exception) -> int:
     """Say in one line on stderr what went wrong; the exit status that belongs to it."""
     from inspector.text import say, translated
     from inspector.text.problems import Problem
+    from inspector.views.safe_text import safe_text  # what was typed may have been pasted from anywhere
 
     status = 1
     if isinstance(error, Problem):
@@ -66,7 +67,7 @@ def _told(error: Exception) -> int:
     else:
         sentence = say("cli.bug", error=f"{type(error).__name__}: {error}", variable=_TRACEBACK_VARIABLE)
     sys.stdout.flush()
-    print(f"inspector: {sentence}", file=sys.stderr)
+    print(f"inspector: {safe_text(sentence)}", file=sys.stderr)
     return status
 
 

@@ -17,6 +17,7 @@ from inspector.trace.conversation import ConnectionEnd, Conversation
 from inspector.trace.selection import Selection
 from inspector.trace.trace import Trace
 from inspector.views.ladder import LadderOptions
+from inspector.views.safe_text import safe_text
 from inspector.views.table import TableEntry, plain_lines, table_lines
 
 _READ_WHOLE_PACKETS = 20_000
@@ -38,7 +39,7 @@ def opened_trace(name: str) -> Iterator[Trace]:
 def tell(sentence: str) -> None:
     """One line on stderr, below what stands on stdout already."""
     sys.stdout.flush()
-    print(f"inspector: {sentence}", file=sys.stderr, flush=True)
+    print(f"inspector: {safe_text(sentence)}", file=sys.stderr, flush=True)
 
 
 def calls_beside(name: str) -> list[SocketCall]:

@@ -74,7 +74,7 @@ def _explain_capture(options: argparse.Namespace) -> int:
     try:
         bundled.located(options.what)
     except FileProblem:
-        near = nearest(options.what)
+        near = nearest(options.what, bundled.names())
         key = "explain.no_such_topic" if near else "explain.nothing_of_that_name"
         raise UsageProblem(key, name=options.what, near=listed(near)) from None
     if options.file is not None:

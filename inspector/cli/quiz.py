@@ -4,9 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from difflib import get_close_matches
 from itertools import islice
-from pathlib import Path
 from random import Random
 
 from inspector.calls.matching import CallIndex
@@ -15,9 +13,10 @@ from inspector.cli.common import calls_beside, exit_status, opened_trace
 from inspector.explain.quiz import LETTERS, Question, chosen, questions_of
 from inspector.explain.rules import RULES
 from inspector.explain.scene import Scene
+from inspector.explain.topics import nearest
 from inspector.render.terminal import Painter, painter_for
-from inspector.text import say
-from inspector.text.problems import UsageProblem
+from inspector.text import listed, say
+from inspector.text.problems import FileProblem, UsageProblem
 from inspector.trace.calls import conversation_calls
 from inspector.trace.trace import Trace
 from inspector.views.explanation import indented
@@ -60,9 +59,12 @@ def _asked_about(what: str | None) -> tuple[str | None, list[str]]:
     topics = {rule.topic for rule in RULES}
     if what is None or what in topics:
         return what, _CAPTURES
-    if what != "-" and not Path(what).exists() and bundled.find(what) is None and "/" not in what:
-        near = get_close_matches(what, topics | set(bundled.names()), n=5, cutoff=0.5)
-        raise UsageProblem("quiz.unknown", name=what, topics=", ".join(near or sorted(topics)))
+    try:
+        bundled.located(what)
+    except FileProblem:
+        near = nearest(what, bundled.names())
+        key = "explain.no_such_topic" if near else "quiz.unknown"
+        raise UsageProblem(key, name=what, near=listed(near), topics=listed(sorted(topics))) from None
     return None, [what]
 
 

@@ -19,12 +19,13 @@ from inspector.explain.topics import Topic, topics
 from inspector.render.terminal import Painter, painter_for
 from inspector.session.live import ended_by_signals
 from inspector.session.run import demo_run
-from inspector.text import say
+from inspector.text import listed, say
 from inspector.text.problems import RightProblem, UsageProblem
 from inspector.trace.trace import Trace
 from inspector.views.ladder import LadderOptions
 from inspector.views.line import Line
 from inspector.views.phases import verdict
+from inspector.views.safe_text import safe_text
 from inspector.views.topic_page import heading_lines, steps, topic_list
 
 _CONVERSATIONS_TOLD = 3
@@ -45,7 +46,7 @@ def show(topic: Topic, options: argparse.Namespace) -> int:
     if options.live:
         return _show_live(topic, painter, options)
     if options.file is not None:
-        return _show_in(topic, options.file, say("explain.in_capture", file=options.file), painter, options)
+        return _show_in(topic, options.file, say("explain.in_capture", file=safe_text(options.file)), painter, options)
     _paint(bundled_page(topic, _drawing(painter)), painter, options)
     return 0
 
@@ -119,7 +120,7 @@ def _tell_absent(topic: Topic, file: str, capture: Capture, numbers: Sequence[in
         if any(holds(scene, each.deciding, _PACKETS_TOLD) for scene in looked_at)
     ]
     if others:
-        tell(say("explain.has", topics=", ".join(others[:_TOPICS_OFFERED]), first=others[0], file=file))
+        tell(say("explain.has", topics=listed(others[:_TOPICS_OFFERED]), first=others[0], file=file))
     tell(say("explain.bundled", topic=topic.name))
 
 

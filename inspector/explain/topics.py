@@ -1,7 +1,7 @@
 """The topics: what learners ask about, as data (``topics.toml``). Their texts are ``topics.<area>.<entry>``."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from inspector.explain.reason import Part, Rule
 from inspector.explain.rules import RULES
+from inspector.text import say
 
 GROUPS = ("basics", "tcp", "closing", "trouble", "flow", "udp", "programs", "more")
 PICTURES = ("ladder", "messages", "layers", "none")
@@ -77,9 +78,11 @@ def topics() -> Mapping[str, Topic]:
     return {topic.name: topic for group in GROUPS for topic in read if topic.group == group}
 
 
-def nearest(name: str) -> list[str]:
-    """Names of topics that are spelt like it."""
-    return get_close_matches(name.lower().replace("_", "-"), topics(), _NEAREST, 0.5)
+def nearest(name: str, others: Iterable[str] = ()) -> list[str]:
+    """Names of topics that are called so in the language spoken, or are spelt like it, as others may be."""
+    called = [topic.name for topic in topics().values() if name and name in say(f"topics.{topic.area}.title")]
+    spelt = get_close_matches(name.lower().replace("_", "-"), {*topics(), *others}, _NEAREST, 0.5)
+    return list(dict.fromkeys([*called, *spelt]))[:_NEAREST]
 
 
 def _topic(name: str, entry: Mapping[str, Any]) -> Topic:

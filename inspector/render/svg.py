@@ -16,8 +16,8 @@ _TEXT = re.compile(r'(<text [^>]*?x=")([\d.]+)("[^>]*? textLength=")([\d.]+)("[^
 _FONT_FAMILY = re.compile(r"font-family: (?:Fira Code, monospace|arial)")
 
 
-def export_svg(lines: Iterable[Line], title: str, width: int, *, light: bool = False) -> str:
-    """The lines as they look in a terminal of that many cells, dark or light."""
+def export_svg(lines: Iterable[Line], title: str, width: int) -> str:
+    """The lines as they look in a dark terminal of that many cells."""
     from rich._export_format import CONSOLE_SVG_FORMAT
     from rich.console import Console
     from rich.terminal_theme import SVG_EXPORT_THEME
