@@ -209,7 +209,7 @@ COMPOSED: dict[str, dict[str, Iterable[str]]] = {
     "views/table.py": {
         "table.{column.name}": [column.name for column in COLUMNS],
         "table.closing_{closing}": [f"closing_{closing}" for closing in Closing],
-        "table.opening_{entry.end.outcome.opening}": [f"opening_{opening}" for opening in Opening],
+        "table.opening_{opening}": [f"opening_{opening}" for opening in Opening],
     },
 }
 
