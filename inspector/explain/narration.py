@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
 from inspector.explain.reason import Part, Reason, Rule
-from inspector.explain.rules import findings, in_order, reasons
+from inspector.explain.rules import RULES, findings, in_order, reasons
 from inspector.explain.scene import Scene
 
 _TOLD_TIMES = 2  # what has been told of two rows is known
@@ -60,7 +61,12 @@ def _places_of_states(scene: Scene) -> dict[tuple[int, object, object], int]:
 
 def of_row(scene: Scene, packet: int) -> list[Reason]:
     """What a ladder does not show of a packet: why it was sent, what the programs notice, what was found."""
-    return [reason for reason in reasons(scene.moment(packet)) if _is_worth_telling(reason.rule)]
+    return reasons(scene.moment(packet), _worth_telling())
+
+
+@cache
+def _worth_telling() -> Sequence[Rule]:
+    return [rule for rule in RULES if _is_worth_telling(rule)]
 
 
 def _is_worth_telling(rule: Rule) -> bool:
