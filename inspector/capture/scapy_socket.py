@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 from inspector.capture.packet_socket import Link, link_of
@@ -73,6 +74,7 @@ def scapy_configuration() -> Any:
     guess its type.
     """
     logging.getLogger("scapy").setLevel(logging.ERROR)
+    _forget_unreadable_cache()
     from scapy.config import conf
 
     conf.route_autoload = False
@@ -80,6 +82,25 @@ def scapy_configuration() -> Any:
     import scapy.layers.l2  # noqa: F401
 
     return conf
+
+
+def _forget_unreadable_cache() -> None:
+    """scapy removes a cache that it cannot read, and fails where that is another user's: root's, under sudo."""
+    import scapy.main
+
+    folder = scapy.main.SCAPY_CACHE_FOLDER
+    if folder is not None and not _is_readable(folder):
+        scapy.main.SCAPY_CACHE_FOLDER = None
+
+
+def _is_readable(folder: Path) -> bool:
+    """Whether it and all that is in it can be read, or it is not there."""
+    try:
+        return all(os.access(path, os.R_OK) for path in folder.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _attach_filter(packet_socket: socket.socket, expression: str, link_type: int) -> None:
