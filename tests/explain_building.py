@@ -3,18 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ladder_scenarios import LETTERS
+from ladder_scenarios import LETTERS, part_of
 from test_tcp_scenarios import segment_of
 
 from inspector.calls.call import SocketCall
 from inspector.calls.matching import CallIndex
 from inspector.explain.scene import Scene
-from inspector.tcp.connection import Connection
 from inspector.tcp.options import TcpOptions
 from inspector.tcp.segment import Segment
-from inspector.tcp.states import Known, Side
 from inspector.trace.calls import conversation_calls
-from inspector.trace.conversation import ConnectionEnd, Conversation, Endpoint, Row
 
 CLIENT, SERVER = ("127.0.0.1", 50000), ("127.0.0.1", 8001)
 _ABBREVIATIONS = {
@@ -83,29 +80,7 @@ def call_of(line: str) -> SocketCall:
 
 def scene_of(texts: Sequence[str], calls: Sequence[str] = (), payload: bytes = LETTERS, **changed: Any) -> Scene:
     """The conversation of these segments and calls, analysed; payload bytes follow from their place in the stream."""
-    connection = Connection(reused=changed.pop("reused", False))
-    rows = []
-    for segment in segments_of(texts):
-        report = connection.feed(segment)
-        first = max(report.relative_seq - 1, 0)
-        whole = payload * ((first + segment.payload_bytes) // len(payload) + 1)
-        data = whole[first : first + segment.payload_bytes]
-        rows.append(
-            Row(segment.packet, segment.time_ns, segment.side, segment.payload_bytes, data, 54 + len(data), report)
-        )
-    sent = [[row.payload_bytes for row in rows if row.side is side] for side in Side]
-    conversation = Conversation(
-        number=1,
-        protocol="TCP",
-        client=Endpoint(*CLIENT),
-        server=changed.get("server", Endpoint(*SERVER)),
-        client_known=Known.SEEN,
-        packets_to_server=len(sent[Side.CLIENT]),
-        packets_to_client=len(sent[Side.SERVER]),
-        payload_to_server=sum(sent[Side.CLIENT]),
-        payload_to_client=sum(sent[Side.SERVER]),
-        start_ns=rows[0].time_ns,
-        end_ns=rows[-1].time_ns,
-    )
-    linked = conversation_calls(CallIndex([call_of(line) for line in calls]), conversation, rows)
-    return Scene(conversation, rows, ConnectionEnd(*connection.end()), linked)
+    part = part_of(segments_of(texts), payload, **changed)
+    index = CallIndex([call_of(line) for line in calls])
+    linked = conversation_calls(index, part.conversation, part.rows)
+    return Scene(part.conversation, part.rows, part.end, linked)

@@ -12,12 +12,19 @@ from inspector.tcp.states import Known, Side
 from inspector.trace.conversation import ConnectionEnd, Conversation, Endpoint, Row
 from inspector.views.ladder import LadderOptions, LadderPart, ladders_of
 
+SERVER = Endpoint("127.0.0.1", 8001)
 LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 
 
-def part_of(segments: Sequence[Segment], payload: bytes = LETTERS) -> LadderPart:
+def part_of(
+    segments: Sequence[Segment],
+    payload: bytes = LETTERS,
+    *,
+    server: Endpoint = SERVER,
+    reused: bool = False,
+) -> LadderPart:
     """A conversation of these segments, analysed; every payload byte follows from its place in the stream."""
-    connection = Connection()
+    connection = Connection(reused)
     rows = []
     for segment in segments:
         report = connection.feed(segment)
@@ -32,7 +39,7 @@ def part_of(segments: Sequence[Segment], payload: bytes = LETTERS) -> LadderPart
         number=1,
         protocol="TCP",
         client=Endpoint("127.0.0.1", 50000),
-        server=Endpoint("127.0.0.1", 8001),
+        server=server,
         client_known=Known.SEEN,
         packets_to_server=len(sent[Side.CLIENT]),
         packets_to_client=len(sent[Side.SERVER]),

@@ -2,12 +2,14 @@
 
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
+from itertools import islice
 
 from inspector.calls.matching import SidedCall
 from inspector.explain.reason import Amount, Case, Duration, Numbers, Part, Rule
 from inspector.explain.scene import FIN, PSH, RST, SYN, URG, Moment
 from inspector.tcp.findings import Kind
 from inspector.tcp.states import Known
+from inspector.trace.messages import cuts_character
 
 DELAYED_NS = 20_000_000  # Linux holds an ACK back for 40 ms (TCP_DELACK_MIN, net/tcp.h), others up to 500
 _HELD_BACK_MOST_NS = 510_000_000  # RFC 9293 section 3.8.6.3: less than 0.5 s
@@ -147,7 +149,7 @@ def half_window(m: Moment) -> Iterator[Case]:
 
 
 def _some(moments: Iterator[Moment]) -> list[Moment]:
-    return [each for each, _ in zip(moments, range(_TELLING), strict=False)]
+    return list(islice(moments, _TELLING))
 
 
 def push(m: Moment) -> Iterator[Case]:
@@ -287,7 +289,7 @@ def character_cut(m: Moment) -> Iterator[Case]:
     start, payload = m.report.relative_seq - 1, m.row.payload
     for each in m.receives:
         at = (each.offsets or (0, 0))[1] - start
-        if 0 < at < len(payload) and payload[at] & 0xC0 == _CONTINUES and _is_utf8(payload):
+        if 0 < at < len(payload) and cuts_character(payload, at) and _is_utf8(payload):
             yield Case({"side": each.side, "call": each}, calls=(each,))
 
 
