@@ -63,7 +63,7 @@ def _ladders(trace: Trace, conversations: list[Conversation], calls: CallIndex) 
 
 
 def _explained(part: LadderPart) -> LadderPart:
-    """The same with the reasons of each packet below it; all rules take 10 ms to import, which a plain replay spares."""
+    """The same with the reasons of each packet below it; only this needs the rules, which take 10 ms to import."""
     from inspector.explain.narration import of_row
     from inspector.explain.scene import Scene
     from inspector.views.explanation import below_row
